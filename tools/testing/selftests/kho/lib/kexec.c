@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kexec.c - into the next kernel, with the initramfs and what tests saved
+ *
+ * retain_initrd keeps the initramfs that this kernel was booted with in
+ * /sys/firmware/initrd.  The next kernel gets its first base_size bytes, which
+ * are khotest's, and one more cpio archive with the state behind them; the
+ * kernel unpacks both.  So what tests compare with does not travel by KHO.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/kexec.h>
+
+#include "cpio.h"
+#include "kho.h"
+
+#define INITRD	"/sys/firmware/initrd"
+
+/**
+ * kho_kexec_load() - kexec_file_load() a kernel
+ * @kernel: its image
+ * @initrd_fd: its initramfs, -1 for none
+ * @cmdline: its command line
+ *
+ * Return: 0, or what the system call failed with
+ */
+int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline)
+{
+	unsigned long flags = initrd_fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
+	int fd, err = 0;
+
+	fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_kexec_file_load, fd, initrd_fd, strlen(cmdline) + 1,
+		    cmdline, flags))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/**
+ * kho_kexec_unload() - drop the loaded image
+ *
+ * Return: 0, or what the system call failed with
+ */
+int kho_kexec_unload(void)
+{
+	return syscall(SYS_kexec_file_load, -1, -1, 0, NULL,
+		       KEXEC_FILE_UNLOAD) ? -errno : 0;
+}
+
+static int add_file(FILE *out, unsigned int *ino, const char *path)
+{
+	struct kho_blob b;
+	int err = kho_read_file(path, &b);
+
+	if (err)
+		return err;
+	kho_cpio_file(out, (*ino)++, path + 1, 0600, b.data, b.len);
+	kho_blob_free(&b);
+	return 0;
+}
+
+static int add_dir(FILE *out, unsigned int *ino, unsigned int generation)
+{
+	char path[512];
+	struct dirent *e;
+	int err = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/kho/state/%u", generation);
+	d = opendir(path);
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	kho_cpio_dir(out, (*ino)++, path + 1);
+	while (!err && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/kho/state/%u/%s", generation,
+			 e->d_name);
+		err = add_file(out, ino, path);
+	}
+	closedir(d);
+	return err;
+}
+
+/* khotest's part of the initramfs this kernel was booted with, in bytes */
+static long base_len(void)
+{
+	struct kho_blob b;
+	struct stat st;
+	long size;
+
+	if (!kho_read_file("/kho/state/base_size", &b)) {
+		size = strtol(b.data, NULL, 10);
+		kho_blob_free(&b);
+		return size;
+	}
+	if (stat(INITRD, &st))
+		return -errno;
+	return st.st_size;
+}
+
+/**
+ * kho_next_initrd() - the initramfs of the next generation
+ *
+ * Return: a descriptor of it, positioned at its start, or what went wrong
+ */
+int kho_next_initrd(void)
+{
+	unsigned int ino = 1000, gen = kho_generation();
+	long base = base_len();
+	off_t off = 0;
+	char num[32];
+	int fd, in, err = 0;
+	FILE *out;
+
+	if (base <= 0)
+		return base ? (int)base : -ENODATA;
+	in = open(INITRD, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return -errno;
+	fd = memfd_create("initrd", MFD_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		close(in);
+		return err;
+	}
+	/* sysfs files cannot be spliced: a plain copy */
+	while (off < base) {
+		static char buf[1 << 20];
+		size_t want = (size_t)(base - off) < sizeof(buf) ?
+			      (size_t)(base - off) : sizeof(buf);
+		ssize_t n = pread(in, buf, want, off);
+
+		if (n <= 0 || write(fd, buf, n) != n) {
+			err = n < 0 ? -errno : -EIO;
+			break;
+		}
+		off += n;
+	}
+	close(in);
+	out = err ? NULL : fdopen(dup(fd), "w");
+	if (!err && !out)
+		err = -errno;
+	if (!err) {
+		fseek(out, 0, SEEK_END);
+		kho_cpio_align(out);
+		snprintf(num, sizeof(num), "%u", gen + 1);
+		kho_cpio_file(out, ino++, "kho/state/generation", 0600, num,
+			      strlen(num));
+		snprintf(num, sizeof(num), "%ld", base);
+		kho_cpio_file(out, ino++, "kho/state/base_size", 0600, num,
+			      strlen(num));
+		err = add_dir(out, &ino, 0);
+		if (!err && gen)
+			err = add_dir(out, &ino, gen);
+		kho_cpio_end(out);
+	}
+	if (out && fclose(out) && !err)
+		err = -errno;
+	if (!err && lseek(fd, 0, SEEK_SET) < 0)
+		err = -errno;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/**
+ * kho_next_cmdline() - the command line of the next generation
+ * @buf: the line
+ * @size: size of @buf in bytes
+ *
+ * Return: 0, -ENOENT if the job says none, -ENOSPC if @buf is too small, or
+ * what reading the job failed with
+ */
+int kho_next_cmdline(char *buf, size_t size)
+{
+	int next = kho_generation() + 1, err;
+	char *line, *save, *other = NULL;
+	struct kho_blob b;
+
+	err = kho_read_file("/kho/job", &b);
+	if (err)
+		return err;
+	err = -ENOENT;
+	for (line = strtok_r(b.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		int at = 0, gen;
+
+		if (!strncmp(line, "cmdline * ", 10)) {
+			other = line + 10;
+		} else if (sscanf(line, "cmdline %d %n", &gen, &at) == 1 &&
+			   at && gen == next) {
+			other = line + at;
+			break;
+		}
+	}
+	if (other)
+		err = (size_t)snprintf(buf, size, "%s", other) < size ? 0 : -ENOSPC;
+	kho_blob_free(&b);
+	return err;
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kho.c - files, command line, what kind of boot this is
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#include "kho.h"
+
+/**
+ * kho_read_file_at() - read a whole file with reads of a given size
+ * @dirfd: directory that @name is relative to, or AT_FDCWD
+ * @name: the file; its stat size is not looked at, debugfs says 0
+ * @chunk: bytes asked for in each read, 0 for a size of the library's choice
+ * @blob: its content, to be given to kho_blob_free()
+ *
+ * Return: 0, -EFBIG for a file longer than KHO_BLOB_MAX, or what open or read
+ * failed with
+ */
+int kho_read_file_at(int dirfd, const char *name, size_t chunk,
+		     struct kho_blob *blob)
+{
+	size_t size = 0, len = 0;
+	char *buf = NULL, *p;
+	int fd, err = 0;
+	ssize_t n;
+
+	blob->data = NULL;
+	blob->len = 0;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (size - len < 4097) {
+			size = size ? 2 * size : 16384;
+			p = realloc(buf, size);
+			if (!p) {
+				err = -ENOMEM;
+				break;
+			}
+			buf = p;
+		}
+		n = size - len - 1;
+		if (chunk && (size_t)n > chunk)
+			n = chunk;
+		n = read(fd, buf + len, n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+		len += n;
+		if (len > KHO_BLOB_MAX) {
+			err = -EFBIG;
+			break;
+		}
+	}
+	close(fd);
+	if (err) {
+		free(buf);
+		return err;
+	}
+	buf[len] = '\0';
+	blob->data = buf;
+	blob->len = len;
+	return 0;
+}
+
+/**
+ * kho_read_file() - read a whole file
+ * @path: the file
+ * @blob: its content, to be given to kho_blob_free()
+ *
+ * Return: see kho_read_file_at()
+ */
+int kho_read_file(const char *path, struct kho_blob *blob)
+{
+	return kho_read_file_at(AT_FDCWD, path, 0, blob);
+}
+
+/**
+ * kho_blob_free() - free a blob's content
+ * @blob: may be empty
+ */
+void kho_blob_free(struct kho_blob *blob)
+{
+	free(blob->data);
+	blob->data = NULL;
+	blob->len = 0;
+}
+
+/**
+ * kho_cmdline_get() - find an option on a kernel command line
+ * @cmdline: the line; NULL for that of the running kernel
+ * @key: the option's name, without "="
+ * @nth: which of several of that name, from 0
+ * @val: its value; empty for an option without "="; may be NULL
+ * @size: size of @val in bytes
+ *
+ * Quotes are the kernel's: a blank within "..." does not end an option.
+ *
+ * Return: 0, -ENOENT if there is none, -ENOSPC if @val is too small
+ */
+int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
+		    char *val, size_t size)
+{
+	size_t kl = strlen(key);
+	struct kho_blob b = { };
+	int err = -ENOENT;
+	const char *p;
+
+	if (!cmdline) {
+		err = kho_read_file("/proc/cmdline", &b);
+		if (err)
+			return err;
+		cmdline = b.data;
+		err = -ENOENT;
+	}
+	for (p = cmdline; *p; ) {
+		bool quoted = false;
+		const char *start;
+		size_t len;
+
+		while (*p == ' ' || *p == '\n')
+			p++;
+		start = p;
+		while (*p && *p != '\n' && (quoted || *p != ' ')) {
+			if (*p == '"')
+				quoted = !quoted;
+			p++;
+		}
+		len = p - start;
+		if (len < kl || memcmp(start, key, kl) ||
+		    (len > kl && start[kl] != '='))
+			continue;
+		if (nth--)
+			continue;
+		start += len > kl ? kl + 1 : kl;
+		len = p - start;
+		if (len >= 2 && *start == '"' && start[len - 1] == '"') {
+			start++;
+			len -= 2;
+		}
+		err = 0;
+		if (val && len >= size) {
+			err = -ENOSPC;
+		} else if (val) {
+			memcpy(val, start, len);
+			val[len] = '\0';
+		}
+		break;
+	}
+	kho_blob_free(&b);
+	return err;
+}
+
+/**
+ * kho_generation() - how many kernels ran before this one
+ *
+ * Return: 0 after a cold boot, 1 after the first kexec, ...; -1 where nobody
+ * counts, that is outside the machines of khotest
+ */
+int kho_generation(void)
+{
+	const char *s = getenv("KHO_GENERATION");
+	char *end;
+	long v;
+
+	if (!s || !*s)
+		return -1;
+	v = strtol(s, &end, 10);
+	return *end || v < 0 || v > 1000000000 ? -1 : (int)v;
+}
+
+/**
+ * kho_scenario_name() - the scenario that is running
+ *
+ * Return: its name; "" outside the machines of khotest
+ */
+const char *kho_scenario_name(void)
+{
+	const char *s = getenv("KHO_SCENARIO");
+
+	return s ? s : "";
+}
+
+/* the value of an option in the running kernel's own configuration file */
+static int config_get(const char *option, char *val)
+{
+	struct kho_blob b;
+	struct utsname u;
+	char path[256];
+	char line[128];
+	char *p;
+	int err;
+
+	if (uname(&u))
+		return -errno;
+	snprintf(path, sizeof(path), "/boot/config-%s", u.release);
+	err = kho_read_file(path, &b);
+	if (err) {
+		snprintf(path, sizeof(path), "/lib/modules/%s/config", u.release);
+		err = kho_read_file(path, &b);
+	}
+	if (err)
+		return err;
+	snprintf(line, sizeof(line), "\n%s=", option);
+	p = strstr(b.data, line);
+	*val = p ? p[strlen(line)] : 'n';
+	kho_blob_free(&b);
+	return 0;
+}
+
+/* as kstrtobool() of the kernel; -1 for what it refuses */
+static int boolean(const char *s)
+{
+	switch (*s) {
+	case 'e': case 'E': case 'y': case 'Y': case 't': case 'T': case '1':
+		return 1;
+	case 'd': case 'D': case 'n': case 'N': case 'f': case 'F': case '0':
+		return 0;
+	case 'o': case 'O':
+		if (s[1] == 'n' || s[1] == 'N')
+			return 1;
+		if (s[1] == 'f' || s[1] == 'F')
+			return 0;
+		return -1;
+	}
+	return -1;
+}
+
+/**
+ * kho_cmdline_enabled() - what a command line says about KHO
+ * @cmdline: the line; NULL for that of the running kernel
+ *
+ * The last valid "kho=" wins (Documentation/admin-guide/kernel-parameters.txt;
+ * kho_parse_enable()).
+ *
+ * Return: 1 on, 0 off, -1 where it says nothing (valid)
+ */
+int kho_cmdline_enabled(const char *cmdline)
+{
+	char val[64];
+	int on = -1;
+
+	for (unsigned int i = 0; ; i++) {
+		int err = kho_cmdline_get(cmdline, "kho", i, val, sizeof(val));
+
+		if (err == -ENOSPC)
+			continue;
+		if (err)
+			return on;
+		if (boolean(val) >= 0)
+			on = boolean(val);
+	}
+}
+
+/**
+ * kho_why_not() - why KHO cannot be looked at here
+ *
+ * The reasons are told in the order in which a person would remove them.
+ * Inside a machine of khotest with KHO switched on nothing is an excuse: there
+ * a missing directory is the kernel's failure and not a reason to skip.
+ *
+ * Return: NULL if it can be, else the reason in words
+ */
+const char *kho_why_not(void)
+{
+	char val;
+	struct statfs fs;
+
+	if (kho_generation() >= 0 && kho_cmdline_enabled(NULL) == 1)
+		return NULL;
+	if (geteuid())
+		return "not root: debugfs is for root only";
+	if (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val != 'y')
+		return "the kernel is built without CONFIG_KEXEC_HANDOVER";
+	if (kho_cmdline_enabled(NULL) == 0)
+		return "KHO is switched off by kho= on the kernel command line";
+	if (!config_get("CONFIG_KEXEC_HANDOVER_DEBUGFS", &val) && val != 'y')
+		return "the kernel is built without CONFIG_KEXEC_HANDOVER_DEBUGFS";
+	if (statfs("/sys/kernel/debug", &fs) || fs.f_type != DEBUGFS_MAGIC)
+		return "debugfs is not mounted on /sys/kernel/debug";
+	if (access(KHO_DEBUGFS, F_OK))
+		return kho_cmdline_enabled(NULL) == 1 ?
+		       "no kho directory in debugfs: KHO or its debugfs interface is not built in" :
+		       "no kho directory in debugfs: KHO is not built in, or not on (kho=on)";
+	return NULL;
+}
+
+/**
+ * kho_state_save() - keep something for the generations that follow
+ * @name: a file name
+ * @data: any bytes
+ * @len: their number
+ *
+ * What the cold boot and what the generation before saved can be loaded.
+ *
+ * Return: 0, -ENXIO outside the machines of khotest, or what went wrong
+ */
+int kho_state_save(const char *name, const void *data, size_t len)
+{
+	const char *dir = getenv("KHO_STATE");
+	char path[512];
+	FILE *f;
+
+	if (!dir || kho_generation() < 0)
+		return -ENXIO;
+	snprintf(path, sizeof(path), "%s/%d", dir, kho_generation());
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%d/%s", dir, kho_generation(), name);
+	f = fopen(path, "we");
+	if (!f)
+		return -errno;
+	if (len && fwrite(data, len, 1, f) != 1) {
+		fclose(f);
+		return -EIO;
+	}
+	return fclose(f) ? -errno : 0;
+}
+
+/**
+ * kho_state_load() - what another generation saved
+ * @name: a file name
+ * @generation: 0, the one before this, or this
+ * @blob: what was saved, to be given to kho_blob_free()
+ *
+ * Return: 0, -ENXIO outside the machines of khotest, -ENOENT if nothing was
+ * saved, or what went wrong
+ */
+int kho_state_load(const char *name, unsigned int generation,
+		   struct kho_blob *blob)
+{
+	const char *dir = getenv("KHO_STATE");
+	char path[512];
+
+	if (!dir || kho_generation() < 0)
+		return -ENXIO;
+	snprintf(path, sizeof(path), "%s/%u/%s", dir, generation, name);
+	return kho_read_file(path, blob);
+}

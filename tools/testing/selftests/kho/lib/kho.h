@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kho.h - libkho: what the tests share when they look at a running kernel
+ *
+ * Everything here reads; nothing prints and nothing ends the test.  Functions
+ * return 0 (or a count) or a negative errno unless they say otherwise.  What
+ * comes from the kernel is bounded and checked: a test that is lied to must
+ * fail, not crash.
+ */
+#ifndef KHO_H
+#define KHO_H
+
+#include <stdio.h>
+
+#include "types.h"
+
+#define KHO_DEBUGFS	"/sys/kernel/debug/kho"
+
+/* more regions than any machine of today has; what is more is an error */
+#define KHO_REGIONS_MAX	1026
+/* a blob longer than this is refused: the largest known one is one page */
+#define KHO_BLOB_MAX	(16u << 20)
+
+/**
+ * struct kho_region - a range of physical addresses
+ * @addr: first byte
+ * @size: bytes
+ */
+struct kho_region {
+	u64 addr;
+	u64 size;
+};
+
+/**
+ * struct kho_blob - a file's content
+ * @data: malloc()ed, one NUL byte behind the content
+ * @len: bytes, without that NUL
+ */
+struct kho_blob {
+	void *data;
+	size_t len;
+};
+
+/* kho.c: files, command line, what kind of boot this is */
+int kho_read_file(const char *path, struct kho_blob *blob);
+int kho_read_file_at(int dirfd, const char *name, size_t chunk,
+		     struct kho_blob *blob);
+void kho_blob_free(struct kho_blob *blob);
+int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
+		    char *val, size_t size);
+int kho_generation(void);
+const char *kho_scenario_name(void);
+int kho_cmdline_enabled(const char *cmdline);
+const char *kho_why_not(void);
+int kho_state_save(const char *name, const void *data, size_t len);
+int kho_state_load(const char *name, unsigned int generation,
+		   struct kho_blob *blob);
+
+/* mem.c: physical memory as the kernel tells of it */
+int kho_scratch_read(const char *dir, struct kho_region *r, int max);
+int kho_iomem_ram(struct kho_region *r, int max);
+int kho_node_spans(int nid, struct kho_region *r, int max);
+int kho_meminfo(const char *key, u64 *kib);
+int kho_phys_map(u64 addr, u64 size, bool write, void **map);
+void kho_phys_unmap(void *map, u64 addr, u64 size);
+u64 kho_pattern(u64 seed, u64 word);
+void kho_pattern_fill(void *mem, u64 size, u64 seed);
+int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad);
+
+/* klog.c: the kernel log */
+bool kho_klog_bad(const char *line);
+int kho_klog_open(bool from_start);
+int kho_klog_next(int fd, char *line, size_t size);
+int kho_klog_find(const char *text, char *line, size_t size);
+
+/* kexec.c: into the next kernel */
+int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline);
+int kho_kexec_unload(void);
+int kho_next_initrd(void);
+int kho_next_cmdline(char *buf, size_t size);
+
+#endif /* KHO_H */

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * klog.c - the kernel log, and which lines of it no good kernel writes
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kho.h"
+
+/*
+ * Each is how the kernel begins a report of its own failure.  They are looked
+ * for at the start of the message, behind the time stamp and caller, so that
+ * a line that only mentions one ("DEBUG:", a command line) is not taken.
+ */
+static const char * const bad_starts[] = {
+	"WARNING:", "BUG:", "BUG ", "Kernel panic", "Oops", "Call Trace:",
+	"KASAN:", "UBSAN:", "KCSAN:", "KMSAN:", "general protection",
+	"Unable to handle kernel", "unable to handle", "Internal error",
+	"INFO: task ", "INFO: rcu", "rcu: INFO:", "INFO: possible recursive",
+	"INFO: possible circular", "INFO: suspicious RCU", "kernel BUG at",
+	"page allocation failure", "Out of memory", "refcount_t:", "kmemleak: ",
+	"watchdog: BUG", "Bad page", "list_add corruption", "list_del corruption",
+	"------------[ cut here ]", "=============================",
+	"double fault", "traps: ", "divide error", "stack segment", "Freeing non-",
+	"Bad page state", "kfence: ", "invalid opcode",
+};
+
+/* "[   12.345678] ", "[   12.345678][    T1] ", "<4>", "KHO: " are no part */
+static const char *message(const char *p)
+{
+	if (*p == '<') {
+		const char *q = p + 1;
+
+		while (isdigit((unsigned char)*q))
+			q++;
+		if (*q == '>')
+			p = q + 1;
+	}
+	while (*p == '[') {
+		const char *q = p + 1;
+
+		while (*q == ' ' || *q == '.' || *q == 'T' || *q == 'C' ||
+		       isdigit((unsigned char)*q))
+			q++;
+		if (*q != ']')
+			break;
+		p = q + 1;
+	}
+	while (*p == ' ')
+		p++;
+	return p;
+}
+
+/**
+ * kho_klog_bad() - is this line of a kernel log the report of a failure?
+ * @line: from /dev/kmsg's text, dmesg or a console, with or without time stamp
+ *
+ * Return: true if no kernel in order writes it
+ */
+bool kho_klog_bad(const char *line)
+{
+	const char *msg = message(line);
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad_starts); i++)
+		if (!strncmp(msg, bad_starts[i], strlen(bad_starts[i])))
+			return true;
+	return strstr(msg, "page allocation failure:") ||
+	       strstr(msg, "invoked oom-killer");
+}
+
+/**
+ * kho_klog_open() - listen to the kernel log
+ * @from_start: from the oldest line that is kept, else from now on
+ *
+ * Return: a descriptor for kho_klog_next() and close(), or what open failed
+ * with
+ */
+int kho_klog_open(bool from_start)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (lseek(fd, 0, from_start ? SEEK_SET : SEEK_END) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/**
+ * kho_klog_next() - the next line of the kernel log
+ * @fd: from kho_klog_open()
+ * @line: its message, without priority and time
+ * @size: size of @line in bytes; a longer message is cut
+ *
+ * Return: 1, 0 if there is none yet, -EPIPE if lines were lost (the next call
+ * goes on behind them), or what read failed with
+ */
+int kho_klog_next(int fd, char *line, size_t size)
+{
+	char buf[8192];
+	char *msg;
+	ssize_t n;
+
+	do {
+		n = read(fd, buf, sizeof(buf) - 1);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	buf[n] = '\0';
+	msg = strchr(buf, ';');
+	msg = msg ? msg + 1 : buf;
+	msg[strcspn(msg, "\n")] = '\0';
+	snprintf(line, size, "%s", msg);
+	return 1;
+}
+
+/**
+ * kho_klog_find() - find a line in what is kept of the kernel log
+ * @text: part of the message
+ * @line: the first message that has it
+ * @size: size of @line in bytes
+ *
+ * The kernel's own echo of its command line is passed over: an option's text
+ * says nothing of what became of it.
+ *
+ * Return: how many messages have it, or what reading failed with
+ */
+int kho_klog_find(const char *text, char *line, size_t size)
+{
+	char buf[2048];
+	int fd, n, found = 0;
+
+	fd = kho_klog_open(true);
+	if (fd < 0)
+		return fd;
+	while ((n = kho_klog_next(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && n != -EPIPE) {
+			close(fd);
+			return n;
+		}
+		if (n < 0 || !strncmp(buf, "Command line: ", 14) ||
+		    !strncmp(buf, "Kernel command line: ", 21) ||
+		    !strstr(buf, text))
+			continue;
+		if (!found++ && line)
+			snprintf(line, size, "%s", buf);
+	}
+	close(fd);
+	return found;
+}

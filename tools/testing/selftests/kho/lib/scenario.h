@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * scenario.h - what a scenario declares about the machine it wants
+ *
+ * A scenario is a test that crosses a kexec.  Its program declares, as data in
+ * an ELF section of its own, the machine to run on; khotest reads the
+ * declaration from the program file itself, so nothing is said twice and a
+ * program for another architecture can be read without running it.
+ *
+ * The layout is that of the target; all targets are 64-bit little endian.
+ */
+#ifndef KHO_SCENARIO_H
+#define KHO_SCENARIO_H
+
+#include "types.h"
+
+#define KHO_SCENARIO_SECTION	"kho_scenario"
+#define KHO_SCENARIO_MAGIC	0x314e43534f484bULL	/* "KHOSCN1" */
+
+#define KHO_NODES_MAX		8
+#define KHO_GEN_CMDLINES_MAX	16
+#define KHO_FILES_MAX		4
+#define KHO_PROGRAMS_MAX	4
+
+/* struct kho_scenario.flags */
+enum {
+	/* the program performs the kexec itself; init only carries on after it */
+	KHO_SC_PROGRAM_KEXECS	= 1 << 0,
+	/* instruction counting: guest time is the count of instructions */
+	KHO_SC_EXACT		= 1 << 1,
+	/* not part of a plain "khotest run"; must be named */
+	KHO_SC_ON_DEMAND	= 1 << 2,
+	/* the kernel may be without KHO, and the scenario says what then */
+	KHO_SC_ANY_KERNEL	= 1 << 3,
+};
+
+/**
+ * struct kho_node - one NUMA node of the machine
+ * @memory_mib: its memory in MiB; 0 for a memoryless node
+ * @cpus: how many CPUs it has; 0 for a node without
+ */
+struct kho_node {
+	u32 memory_mib;
+	u32 cpus;
+};
+
+/**
+ * struct kho_scenario - the machine a scenario wants
+ * @magic: KHO_SCENARIO_MAGIC
+ * @size: sizeof(struct kho_scenario), so that another layout is noticed
+ * @flags: KHO_SC_*
+ * @name: stable name, [a-z0-9_.]; the first part is the suite: conformance,
+ *	stress or perf
+ * @summary: one line for "khotest list"
+ * @cpus: number of CPUs; with nodes the sum of their CPUs, 0 means just that
+ * @memory_mib: memory in MiB; with nodes the sum of theirs, 0 means just that
+ * @nr_nodes: number of @node in use; 0: a machine without NUMA information
+ * @node: the NUMA nodes
+ * @generations: how many kernels run one after the other: 1 is a cold boot
+ *	alone, 3 a cold boot and two handovers
+ * @step_seconds: deadline of a step (no record for that long is a hang) on a
+ *	machine of ordinary speed; 0: the runner's default
+ * @cmdline: kernel command line of every generation, behind the runner's own
+ * @gen_cmdline: what generation i has in addition; [0] is the cold boot, and
+ *	generations beyond the array have none
+ * @programs: what init runs in every generation, one after the other, by name;
+ *	none: the program that holds this declaration
+ * @files: programs of the host that are carried along with the libraries they
+ *	need, by name ("stress-ng"); where one is missing the scenario is skipped
+ */
+struct kho_scenario {
+	u64 magic;
+	u32 size;
+	u32 flags;
+	char name[64];
+	char summary[128];
+	u32 cpus;
+	u32 memory_mib;
+	u32 nr_nodes;
+	struct kho_node node[KHO_NODES_MAX];
+	u32 generations;
+	u32 step_seconds;
+	char cmdline[512];
+	char gen_cmdline[KHO_GEN_CMDLINES_MAX][256];
+	char programs[KHO_PROGRAMS_MAX][32];
+	char files[KHO_FILES_MAX][32];
+};
+
+/**
+ * KHO_SCENARIO() - declare a scenario
+ * @ident: C identifier of the declaration
+ *
+ * The designated initialisers of the declaration are the other arguments.
+ */
+#define KHO_SCENARIO(ident, ...)					\
+	static const struct kho_scenario ident				\
+	__used __aligned(8) __section(KHO_SCENARIO_SECTION) = { \
+		.magic = KHO_SCENARIO_MAGIC,				\
+		.size = sizeof(struct kho_scenario),			\
+		__VA_ARGS__						\
+	}
+
+#endif /* KHO_SCENARIO_H */

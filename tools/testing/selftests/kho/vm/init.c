@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * init.c - PID 1 of a machine of khotest
+ *
+ * Runs the job's programs, tells what they say as records, and goes on into
+ * the next kernel, as often as the job wants.  It never ends silently: what it
+ * cannot do it says on both channels, and powers off.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kho.h"
+#include "record.h"
+#include "scenario.h"
+
+#define PROGRAMS_MAX	8
+
+static struct {
+	char scenario[64];
+	char record[64];
+	char program[PROGRAMS_MAX][64];
+	int nr_programs;
+	unsigned int generations;
+	unsigned int flags;
+} job;
+
+static unsigned int generation;
+static unsigned int seq;
+static int record_fd = -1;
+static int klog_fd = -1;
+
+static void write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* nobody is left to be told */
+		if (n <= 0)
+			return;
+		p += n;
+		len -= n;
+	}
+}
+
+static void record(enum kho_record_kind kind, const char *payload, size_t len)
+{
+	char line[KHO_RECORD_MAX + 1];
+	size_t n = kho_record_format(line, sizeof(line), seq++, generation,
+				     kind, payload, len);
+
+	if (record_fd >= 0)
+		write_all(record_fd, line, n);
+}
+
+static void __printf(2, 3) recordf(enum kho_record_kind kind,
+				   const char *fmt, ...)
+{
+	char buf[KHO_RECORD_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	record(kind, buf, strlen(buf));
+}
+
+static void __noreturn leave(int how)
+{
+	if (record_fd >= 0)
+		tcdrain(record_fd);
+	tcdrain(STDOUT_FILENO);
+	reboot(how);
+	/* only a kexec can fail, for want of an image */
+	recordf(KHO_REC_FAIL, "reboot: %s", strerror(errno));
+	if (record_fd >= 0)
+		tcdrain(record_fd);
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static void __noreturn __printf(1, 2) fail(const char *fmt, ...)
+{
+	char buf[KHO_RECORD_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	printf("kho_init: %s\n", buf);
+	fflush(stdout);
+	record(KHO_REC_FAIL, buf, strlen(buf));
+	leave(RB_POWER_OFF);
+}
+
+static int mount_one(const char *type, const char *dir)
+{
+	mkdir(dir, 0755);
+	return mount(type, dir, type, 0, NULL) ? -errno : 0;
+}
+
+static void mounts(void)
+{
+	int err = mount_one("devtmpfs", "/dev");
+
+	if (!err)
+		err = mount_one("proc", "/proc");
+	if (!err)
+		err = mount_one("sysfs", "/sys");
+	if (!err)
+		err = mount_one("tmpfs", "/tmp");
+	if (err)
+		fail("mount: %s", strerror(-err));
+	/* may be switched off or not built in: what needs them says so */
+	mount_one("debugfs", "/sys/kernel/debug");
+	mount_one("tracefs", "/sys/kernel/tracing");
+}
+
+static void read_job(void)
+{
+	char *line, *save;
+	struct kho_blob b;
+	int err;
+
+	err = kho_read_file("/kho/job", &b);
+	if (err)
+		fail("/kho/job: %s", strerror(-err));
+	for (line = strtok_r(b.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (job.nr_programs < PROGRAMS_MAX &&
+		    sscanf(line, "program %63s",
+			   job.program[job.nr_programs]) == 1)
+			job.nr_programs++;
+		else if (sscanf(line, "scenario %63s", job.scenario) != 1 &&
+			 sscanf(line, "record %63s", job.record) != 1 &&
+			 sscanf(line, "generations %u", &job.generations) != 1 &&
+			 sscanf(line, "flags %u", &job.flags) != 1)
+			continue;	/* not for init */
+	}
+	if (!*job.scenario || !*job.record || !job.generations)
+		fail("/kho/job: incomplete");
+	kho_blob_free(&b);
+	if (!kho_read_file("/kho/state/generation", &b)) {
+		generation = strtoul(b.data, NULL, 10);
+		kho_blob_free(&b);
+	}
+}
+
+static void open_record(void)
+{
+	struct termios t;
+
+	record_fd = open(job.record, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (record_fd < 0)
+		fail("%s: %s", job.record, strerror(errno));
+	if (!tcgetattr(record_fd, &t)) {
+		cfmakeraw(&t);
+		cfsetspeed(&t, B115200);
+		t.c_cflag |= CLOCAL;
+		tcsetattr(record_fd, TCSANOW, &t);
+	}
+}
+
+/* tell of all that has come in the kernel log and must not have */
+static void klog(void)
+{
+	char line[2048];
+	int n, tail = 0;
+
+	while ((n = kho_klog_next(klog_fd, line, sizeof(line))) != 0) {
+		if (n < 0 && n != -EPIPE)
+			return;
+		if (n < 0)
+			continue;
+		if (kho_klog_bad(line))
+			tail = 12;
+		/* what follows a report explains it */
+		if (tail) {
+			record(KHO_REC_KLOG, line, strlen(line));
+			tail--;
+		}
+	}
+}
+
+static void boot_record(void)
+{
+	struct kho_blob b = { };
+	struct timespec ts;
+	struct utsname u;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	uname(&u);
+	kho_read_file("/proc/cmdline", &b);
+	recordf(KHO_REC_BOOT, "release=%s uptime_ns=%lld cmdline=%s", u.release,
+		ts.tv_sec * 1000000000LL + ts.tv_nsec,
+		b.data ? strtok(b.data, "\n") : "");
+	kho_blob_free(&b);
+}
+
+/* pass on a program's output line by line until its last holder is gone */
+static void pass_on(int fd, pid_t pid, int *status)
+{
+	static char buf[KHO_RECORD_MAX];
+	sigset_t awake;
+	size_t len = 0;
+	bool dead = false;
+
+	sigemptyset(&awake);
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		char *nl;
+		ssize_t n;
+		/*
+		 * A program may leave workers behind on purpose, and they hold
+		 * the pipe: once it has ended only what is there is read.
+		 */
+		const struct timespec now = { };
+		int ready = ppoll(&p, 1, dead ? &now : NULL, &awake);
+
+		if (ready <= 0 && !dead) {
+			/* SIGCHLD, which only ppoll() lets in: which child? */
+			dead = waitpid(pid, status, WNOHANG) == pid;
+			continue;
+		}
+		if (ready <= 0)
+			break;
+		n = read(fd, buf + len, sizeof(buf) - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += n;
+		while ((nl = memchr(buf, '\n', len))) {
+			record(KHO_REC_LINE, buf, nl - buf);
+			len -= nl + 1 - buf;
+			memmove(buf, nl + 1, len);
+		}
+		if (len == sizeof(buf)) {
+			record(KHO_REC_LINE, buf, len);
+			len = 0;
+		}
+		if (!dead)
+			dead = waitpid(pid, status, WNOHANG) == pid;
+	}
+	if (len)
+		record(KHO_REC_LINE, buf, len);
+	if (!dead)
+		while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+			;
+}
+
+static void run_program(const char *name)
+{
+	char path[128], num[16];
+	int fds[2], status = 0;
+	pid_t pid;
+
+	record(KHO_REC_BEGIN, name, strlen(name));
+	if (pipe2(fds, O_CLOEXEC))
+		fail("pipe: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/kho/bin/%s", name);
+	pid = fork();
+	if (pid < 0)
+		fail("fork: %s", strerror(errno));
+	if (!pid) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		dup2(fds[1], STDOUT_FILENO);
+		dup2(fds[1], STDERR_FILENO);
+		setenv("KHO_SCENARIO", job.scenario, 1);
+		snprintf(num, sizeof(num), "%u", generation);
+		setenv("KHO_GENERATION", num, 1);
+		snprintf(num, sizeof(num), "%u", job.generations);
+		setenv("KHO_GENERATIONS", num, 1);
+		setenv("KHO_STATE", "/kho/state", 1);
+		setenv("PATH", "/kho/bin", 1);
+		if (chdir("/tmp"))
+			_exit(126);
+		execl(path, path, NULL);
+		printf("# %s: %s\n", path, strerror(errno));
+		fflush(stdout);
+		_exit(127);
+	}
+	close(fds[1]);
+	pass_on(fds[0], pid, &status);
+	close(fds[0]);
+	klog();
+	if (WIFSIGNALED(status))
+		recordf(KHO_REC_END, "signal %d", WTERMSIG(status));
+	else
+		recordf(KHO_REC_END, "exit %d", WEXITSTATUS(status));
+}
+
+static void next_kernel(void)
+{
+	char cmdline[2048], num[16];
+	int fd, err;
+
+	snprintf(num, sizeof(num), "%u", generation);
+	setenv("KHO_GENERATION", num, 1);
+	fd = kho_next_initrd();
+	if (fd < 0)
+		fail("initramfs of the next generation: %s", strerror(-fd));
+	err = kho_next_cmdline(cmdline, sizeof(cmdline));
+	if (err)
+		fail("command line of the next generation: %s", strerror(-err));
+	err = kho_kexec_load("/kho/kernel", fd, cmdline);
+	if (err)
+		fail("kexec_file_load: %s", strerror(-err));
+	close(fd);
+	klog();
+	record(KHO_REC_KEXEC, "", 0);
+	leave(RB_KEXEC);
+}
+
+static void nothing(int sig __maybe_unused)
+{
+}
+
+int main(void)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+	sigset_t chld;
+
+	/* so that ppoll() wakes when a child ends, and only there */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	sigaction(SIGCHLD, &sa, NULL);
+	mounts();
+	read_job();
+	open_record();
+	klog_fd = kho_klog_open(true);
+	boot_record();
+	if (klog_fd < 0)
+		fail("/dev/kmsg: %s", strerror(-klog_fd));
+	klog();
+	for (int i = 0; i < job.nr_programs; i++)
+		run_program(job.program[i]);
+	if (generation + 1 >= job.generations) {
+		record(KHO_REC_DONE, "", 0);
+		leave(RB_POWER_OFF);
+	}
+	/* a program that kexecs by itself does not come back if it could */
+	if (job.flags & KHO_SC_PROGRAM_KEXECS)
+		fail("the program did not kexec");
+	next_kernel();
+}
