@@ -1,23 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Which libraries this machine can link, and what is left out without them.
-# Said once, on stderr (emit_tests owns stdout), with the package to install.
+# That is said once, on stderr, with the Debian package that would help.
 
 ifneq ($(LLVM),)
-kho_cc := $(if $(filter-out 1,$(LLVM)),$(if $(filter %/,$(LLVM)),$(LLVM)clang,clang$(LLVM)),clang)
+kho_cc := $(if $(filter %/,$(LLVM)),$(LLVM))clang$(if $(filter -%,$(LLVM)),$(LLVM))
 else
 kho_cc := $(CROSS_COMPILE)gcc
 endif
+kho_hash := \#
 
-# $(call kho_links,header,libraries): y if a program with them links
-kho_links = $(shell printf '\#include <stddef.h>\n\#include <stdint.h>\n\#include <stdio.h>\n$(foreach h,$(1),\#include <$(h)>\n)int main(void) { return 0; }\n' | \
-	$(kho_cc) -x c - $(2) -o /dev/null 2>/dev/null && echo y)
-kho_quiet := $(filter clean emit_tests,$(MAKECMDGOALS))
-# $(call kho_without,what,program,package)
-kho_without = $(if $(kho_quiet),,$(shell echo "kho: $(1) not found, leaving out $(2) (Debian: apt-get install $(3))" >&2))
+# $(call kho_links,headers,libraries): y if a program with them links
+kho_links = $(shell { for h in stdio.h stdint.h $(1); do echo "$(kho_hash)include <$$h>"; done; \
+	echo 'int main(void) { return 0; }'; } | \
+	$(kho_cc) $(USERCFLAGS) -x c - $(USERLDFLAGS) $(2) -o /dev/null 2>/dev/null && echo y)
+# $(call kho_without,what is missing,programs,package)
+kho_without = $(if $(filter clean emit_tests install run_tests,$(MAKECMDGOALS)),,$(shell \
+	echo "kho: $(1) not found: leaving out $(2) (Debian: $(3))" >&2))
 
-KHO_STATIC := $(if $(call kho_links,stdlib.h,-static),-static)
+# Guests have no C library: what runs there is linked statically where that can be.
+KHO_STATIC := $(if $(call kho_links,,-static),-static)
 
-KHO_FDT_LIBS := -lfdt
-KHO_NUMA_LIBS := -lnuma
-KHO_JSON_LIBS := -ljansson
+ifeq ($(call kho_links,libfdt.h,$(KHO_STATIC) -lfdt),y)
+KHO_FDT := y
+else
+$(call kho_without,libfdt,kho_fdt kho_chain kho_kexec_tools,libfdt-dev)
+endif
+
+ifeq ($(call kho_links,numa.h,$(KHO_STATIC) -lnuma),y)
+KHO_NUMA := y
+else
+$(call kho_without,libnuma,kho_fill,libnuma-dev)
+endif
+
+ifeq ($(call kho_links,jansson.h,-ljansson),y)
+KHO_JANSSON := y
+else
+$(call kho_without,jansson,khotest,libjansson-dev)
+endif

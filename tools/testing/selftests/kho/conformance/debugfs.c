@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * debugfs.c - the debugfs interface and the scratch regions
+ *
+ * The checks know from the command line and the generation what must hold, and
+ * not from what they find.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kho_test.h"
+
+#define OUT	KHO_DEBUGFS "/out"
+#define IN	KHO_DEBUGFS "/in"
+
+/* reserve_mem= with a partial page at the end, too: any size may be asked for */
+#define PRODUCERS \
+	"liveupdate=on reserve_mem=1M:4K:kho_a reserve_mem=2060K:2M:kho_b reserve_mem=12345:4K:kho_odd"
+
+/* each way of saying yes is used in some generation */
+#define SPELLINGS .gen_cmdline = { "kho=on", "kho=1", "kho=y" }
+
+KHO_SCENARIO(numa1,
+	.name = "conformance.numa1",
+	.summary = "the contract on one node, no producers, default scratch",
+	.memory_mib = 512, .cpus = 1, .generations = 3,
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+
+KHO_SCENARIO(numa1_producers,
+	.name = "conformance.numa1_producers",
+	.summary = "the contract on one node, reserve_mem and live update",
+	.memory_mib = 512, .cpus = 1, .generations = 3,
+	.cmdline = PRODUCERS " kho_scratch=16M,64M,32M",
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+
+KHO_SCENARIO(numa2,
+	.name = "conformance.numa2",
+	.summary = "the contract on two nodes, no producers, explicit scratch",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
+	.cmdline = "kho_scratch=16M,64M,32M",
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+
+KHO_SCENARIO(numa2_producers,
+	.name = "conformance.numa2_producers",
+	.summary = "the contract on two nodes, reserve_mem and live update",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
+	.cmdline = PRODUCERS,
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+
+static struct kho_region scratch[KHO_REGIONS_MAX];
+static int nr_scratch;
+
+#define READ_SCRATCH()							\
+	do {								\
+		nr_scratch = kho_scratch_read(OUT, scratch, KHO_REGIONS_MAX); \
+		ASSERT_LT(0, nr_scratch) {				\
+			TH_LOG("scratch_phys and scratch_len cannot be read: %s", \
+			       strerror(-nr_scratch));			\
+		}							\
+	} while (0)
+
+/* largest buddy block, which all of scratch is made of: x86-64, 4 KiB pages */
+static u64 scratch_align(void)
+{
+	return sysconf(_SC_PAGESIZE) << 10;
+}
+
+/* was this kernel handed over to? -1: not known, which is so outside khotest */
+static int kho_boot(void)
+{
+	return kho_generation() < 0 ? -1 : kho_generation() > 0;
+}
+
+#define NEED_GENERATION()						\
+	do {								\
+		if (kho_boot() < 0)					\
+			SKIP(return, "not in a machine of khotest: not known how this kernel was booted"); \
+	} while (0)
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* the names in a directory, sorted, each followed by a blank */
+static int listing(const char *path, char *buf, size_t size)
+{
+	char *names[256];
+	struct dirent *e;
+	size_t len = 0;
+	int n = 0;
+	DIR *d;
+
+	*buf = '\0';
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	while ((e = readdir(d)) && n < 256)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			names[n++] = strdup(e->d_name);
+	closedir(d);
+	qsort(names, n, sizeof(*names), by_name);
+	for (int i = 0; i < n; i++) {
+		if (len < size)
+			len += snprintf(buf + len, size - len, "%s ", names[i]);
+		free(names[i]);
+	}
+	return n;
+}
+
+#define EXPECT_LISTING(path, want)					\
+	do {								\
+		char seen[1024];					\
+		int ret = listing(path, seen, sizeof(seen));		\
+									\
+		EXPECT_LE(0, ret) {					\
+			TH_LOG("%s: %s", path, strerror(-ret));		\
+		}							\
+		EXPECT_STREQ(want, seen) {				\
+			TH_LOG("%s holds: %s; must hold: %s", path, seen, want); \
+		}							\
+	} while (0)
+
+/* which subtrees the command line asks for */
+static const char *producers(void)
+{
+	static char want[128];
+	char val[16];
+	bool luo, mem;
+
+	luo = !kho_cmdline_get(NULL, "liveupdate", 0, val, sizeof(val)) &&
+	      (!strcmp(val, "on") || !strcmp(val, "1"));
+	mem = !kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0);
+	snprintf(want, sizeof(want), "%skexec-metadata %s", luo ? "LUO " : "",
+		 mem ? "memblock " : "");
+	return want;
+}
+
+KHO_TEST(en1, switched_on)
+{
+	/* kho_why_not() saw no other reason: kho= says on, so it must be on */
+	EXPECT_EQ(0, access(OUT, F_OK)) {
+		TH_LOG(OUT ": %s", strerror(errno));
+	}
+}
+
+KHO_TEST(u3, scratch_is_reserved)
+{
+	READ_SCRATCH();
+	EXPECT_LT(0, scratch[0].size);
+}
+
+KHO_TEST(u8, interface_is_there)
+{
+	char seen[256];
+
+	NEED_GENERATION();
+	listing(KHO_DEBUGFS, seen, sizeof(seen));
+	EXPECT_STREQ(kho_boot() ? "in out " : "out ", seen) {
+		TH_LOG(KHO_DEBUGFS " holds: %s", seen);
+	}
+}
+
+KHO_TEST(d1, out_files)
+{
+	EXPECT_LISTING(OUT, "fdt scratch_len scratch_phys sub_fdts ");
+}
+
+KHO_TEST(d1, in_files)
+{
+	if (access(IN, F_OK))
+		SKIP(return, "no in/: this kernel was not handed over to");
+	EXPECT_LISTING(IN, "fdt sub_fdts ");
+}
+
+KHO_TEST(d2, in_iff_handed_over)
+{
+	NEED_GENERATION();
+	EXPECT_EQ(!!kho_boot(), !access(IN, F_OK)) {
+		TH_LOG("generation %d, in/ %s", kho_generation(),
+		       access(IN, F_OK) ? "is not there" : "is there");
+	}
+}
+
+static const char * const files[] = {
+	OUT "/fdt", OUT "/scratch_len", OUT "/scratch_phys", IN "/fdt",
+};
+
+static const char * const dirs[] = {
+	KHO_DEBUGFS, OUT, OUT "/sub_fdts", IN, IN "/sub_fdts",
+};
+
+KHO_TEST(d3, modes_and_owners)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		/* what must be there is another check's matter */
+		if (stat(files[i], &st))
+			continue;
+		EXPECT_EQ(0100400, st.st_mode) {
+			TH_LOG("%s: mode %o", files[i], st.st_mode);
+		}
+		EXPECT_EQ(0, st.st_uid | st.st_gid);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (stat(dirs[i], &st))
+			continue;
+		EXPECT_EQ(0040755, st.st_mode) {
+			TH_LOG("%s: mode %o", dirs[i], st.st_mode);
+		}
+		EXPECT_EQ(0, st.st_uid | st.st_gid);
+	}
+}
+
+/* each subtree file of a directory */
+static int for_subtrees(const char *dir, int (*fn)(const char *path, void *arg),
+			void *arg)
+{
+	struct dirent *e;
+	char path[512];
+	int bad = 0;
+	DIR *d;
+
+	d = opendir(dir);
+	if (!d)
+		return 0;
+	while ((e = readdir(d))) {
+		if (*e->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		bad += fn(path, arg);
+	}
+	closedir(d);
+	return bad;
+}
+
+static int mode_is_not_0400(const char *path, void *arg __maybe_unused)
+{
+	struct stat st;
+
+	return stat(path, &st) || st.st_mode != 0100400;
+}
+
+KHO_TEST(d8, subtree_modes)
+{
+	EXPECT_EQ(0, for_subtrees(OUT "/sub_fdts", mode_is_not_0400, NULL));
+	EXPECT_EQ(0, for_subtrees(IN "/sub_fdts", mode_is_not_0400, NULL));
+}
+
+/* the file as it reads with chunks of each size, from each offset */
+static int reads_otherwise(const char *path, void *arg __maybe_unused)
+{
+	static const size_t chunks[] = { 1, 3, 7, 64, 4095, 4096, 4097 };
+	struct kho_blob all, part;
+	char buf[4096];
+	int bad = 0, fd;
+
+	if (kho_read_file(path, &all))
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++) {
+		if (kho_read_file_at(AT_FDCWD, path, chunks[i], &part)) {
+			bad++;
+			continue;
+		}
+		bad += part.len != all.len || memcmp(part.data, all.data, all.len);
+		kho_blob_free(&part);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (size_t off = 0; fd >= 0 && off < all.len; off += off < 80 ? 1 : 61) {
+		ssize_t n = pread(fd, buf, sizeof(buf), off);
+		size_t want = all.len - off < sizeof(buf) ? all.len - off :
+			      sizeof(buf);
+
+		/* a short read is no error, another byte is */
+		bad += n <= 0 || (size_t)n > want ||
+		       memcmp(buf, (char *)all.data + off, n);
+	}
+	bad += fd < 0 || pread(fd, buf, sizeof(buf), all.len) ||
+	       pread(fd, buf, sizeof(buf), all.len + 100000);
+	close(fd);
+	kho_blob_free(&all);
+	return bad;
+}
+
+KHO_TEST(d6, scratch_files_read_at_any_size)
+{
+	EXPECT_EQ(0, reads_otherwise(OUT "/scratch_phys", NULL));
+	EXPECT_EQ(0, reads_otherwise(OUT "/scratch_len", NULL));
+}
+
+KHO_TEST(d6, scratch_files_take_no_write)
+{
+	static const char * const rw[] = { OUT "/scratch_phys", OUT "/scratch_len" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rw); i++) {
+		int fd = open(rw[i], O_WRONLY | O_CLOEXEC);
+
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-1, write(fd, "0x0\n", 4));
+		EXPECT_EQ(EINVAL, errno);
+		close(fd);
+	}
+}
+
+KHO_TEST(d7, blobs_read_at_any_size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (access(files[i], F_OK))
+			continue;
+		EXPECT_EQ(0, reads_otherwise(files[i], NULL)) {
+			TH_LOG("%s", files[i]);
+		}
+	}
+	EXPECT_EQ(0, for_subtrees(OUT "/sub_fdts", reads_otherwise, NULL));
+	EXPECT_EQ(0, for_subtrees(IN "/sub_fdts", reads_otherwise, NULL));
+}
+
+KHO_TEST(d13, out_subtrees)
+{
+	if (kho_generation() < 0)
+		SKIP(return, "not in a machine of khotest: producers are not known");
+	EXPECT_LISTING(OUT "/sub_fdts", producers());
+}
+
+KHO_TEST(u18, in_subtrees)
+{
+	NEED_GENERATION();
+	if (!kho_boot())
+		SKIP(return, "cold boot: nothing was handed over");
+	/* the producers are the same in each generation of these machines */
+	EXPECT_LISTING(IN "/sub_fdts", producers());
+}
+
+KHO_TEST(d14, blob_sizes)
+{
+	static const struct {
+		const char *path;
+		size_t size;
+	} known[] = {
+		{ OUT "/sub_fdts/kexec-metadata", 73 },
+		{ IN "/sub_fdts/kexec-metadata", 73 },
+		{ OUT "/sub_fdts/LUO", 32 },
+		{ IN "/sub_fdts/LUO", 32 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		struct kho_blob b;
+
+		if (kho_read_file(known[i].path, &b))
+			continue;
+		EXPECT_EQ(known[i].size, b.len) {
+			TH_LOG("%s: %zu bytes", known[i].path, b.len);
+		}
+		kho_blob_free(&b);
+	}
+}
+
+KHO_TEST(d16, reserve_mem_param)
+{
+	char val[128], want[128], *name;
+	struct kho_blob b;
+
+	if (kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0))
+		SKIP(return, "no reserve_mem= on the command line");
+	ASSERT_EQ(0, kho_read_file("/sys/kernel/debug/memblock/reserve_mem_param", &b));
+	for (int i = 0; !kho_cmdline_get(NULL, "reserve_mem", i, val, sizeof(val)); i++) {
+		name = strrchr(val, ':');
+		ASSERT_NE(NULL, name);
+		snprintf(want, sizeof(want), "%s\t\t(", name + 1);
+		EXPECT_NE(NULL, strstr(b.data, want)) {
+			TH_LOG("%s is not listed: %s", name + 1, (char *)b.data);
+		}
+	}
+	kho_blob_free(&b);
+}
+
+KHO_TEST(d4, scratch_phys_format)
+{
+	READ_SCRATCH();
+}
+
+KHO_TEST(d5, scratch_len_format)
+{
+	struct kho_blob b;
+	int lines = 0;
+
+	READ_SCRATCH();
+	ASSERT_EQ(0, kho_read_file(OUT "/scratch_len", &b));
+	for (size_t i = 0; i < b.len; i++)
+		lines += ((char *)b.data)[i] == '\n';
+	EXPECT_EQ(nr_scratch, lines);
+	kho_blob_free(&b);
+}
+
+KHO_TEST(u14, phys_and_len_belong_together)
+{
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++) {
+		EXPECT_TRUE(!scratch[i].size || scratch[i].addr) {
+			TH_LOG("region %d: 0x%llx bytes at 0x%llx", i,
+			       scratch[i].size, scratch[i].addr);
+		}
+	}
+}
+
+/* nodes that have memory, in ascending order */
+static int memory_nodes(int *nodes, int max)
+{
+	struct kho_region r[16];
+	int n = 0;
+
+	for (int nid = 0; nid < 1024 && n < max; nid++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d", nid);
+		if (nid && access(path, F_OK))
+			continue;
+		if (kho_node_spans(nid, r, 16) > 0)
+			nodes[n++] = nid;
+	}
+	return n;
+}
+
+KHO_TEST(s11, a_region_for_each_node)
+{
+	int nodes[64];
+
+	READ_SCRATCH();
+	EXPECT_EQ(memory_nodes(nodes, 64) + 2, nr_scratch);
+}
+
+KHO_TEST(s9, sizes_are_whole_blocks)
+{
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++) {
+		EXPECT_EQ(0, scratch[i].size % scratch_align()) {
+			TH_LOG("region %d: size 0x%llx", i, scratch[i].size);
+		}
+	}
+}
+
+KHO_TEST(s10, addresses_are_aligned)
+{
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++) {
+		EXPECT_EQ(0, scratch[i].addr % scratch_align()) {
+			TH_LOG("region %d: address 0x%llx", i, scratch[i].addr);
+		}
+	}
+}
+
+KHO_TEST(s13, lowmem_region_is_low)
+{
+	READ_SCRATCH();
+	EXPECT_GE(1ULL << 32, scratch[0].addr + scratch[0].size);
+}
+
+KHO_TEST(s14, node_regions_are_on_their_nodes)
+{
+	int nodes[64], n = memory_nodes(nodes, 64);
+
+	READ_SCRATCH();
+	ASSERT_EQ(n + 2, nr_scratch);
+	for (int i = 0; i < n; i++) {
+		const struct kho_region *s = &scratch[2 + i];
+		struct kho_region r[16];
+		int m = kho_node_spans(nodes[i], r, 16);
+		u64 covered = 0;
+
+		for (int j = 0; j < m; j++) {
+			u64 from = s->addr > r[j].addr ? s->addr : r[j].addr;
+			u64 to = s->addr + s->size < r[j].addr + r[j].size ?
+				 s->addr + s->size : r[j].addr + r[j].size;
+
+			covered += to > from ? to - from : 0;
+		}
+		EXPECT_EQ(s->size, covered) {
+			TH_LOG("region %d: 0x%llx bytes at 0x%llx, 0x%llx of them on node %d",
+			       2 + i, s->size, s->addr, covered, nodes[i]);
+		}
+	}
+}
+
+KHO_TEST(s15, regions_are_disjoint)
+{
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++)
+		for (int j = 0; j < i; j++) {
+			EXPECT_TRUE(!scratch[i].size || !scratch[j].size ||
+				    scratch[i].addr >= scratch[j].addr + scratch[j].size ||
+				    scratch[j].addr >= scratch[i].addr + scratch[i].size) {
+				TH_LOG("regions %d and %d overlap", j, i);
+			}
+		}
+}
+
+KHO_TEST(s15, regions_are_ram)
+{
+	static struct kho_region ram[256];
+	int n = kho_iomem_ram(ram, 256);
+
+	READ_SCRATCH();
+	ASSERT_LT(0, n);
+	for (int i = 0; i < nr_scratch; i++) {
+		bool in = !scratch[i].size;
+
+		for (int j = 0; j < n; j++)
+			in |= scratch[i].addr >= ram[j].addr &&
+			      scratch[i].addr + scratch[i].size <=
+			      ram[j].addr + ram[j].size;
+		EXPECT_TRUE(in) {
+			TH_LOG("region %d: 0x%llx bytes at 0x%llx are not System RAM",
+			       i, scratch[i].size, scratch[i].addr);
+		}
+	}
+}
+
+/* pageblocks of a migrate type, in all zones; -1 if it cannot be told */
+static long pageblocks(const char *type)
+{
+	int col = -1, want = -1;
+	char *line, *save;
+	struct kho_blob b;
+	long sum = -1;
+
+	if (kho_read_file("/proc/pagetypeinfo", &b))
+		return -1;
+	for (line = strtok_r(b.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *word, *in;
+
+		if (!strncmp(line, "Number of blocks type", 21)) {
+			col = 0;
+			for (word = strtok_r(line + 21, " ", &in); word;
+			     word = strtok_r(NULL, " ", &in), col++)
+				if (!strcmp(word, type))
+					want = col;
+			sum = want < 0 ? -1 : 0;
+			continue;
+		}
+		if (sum < 0 || strncmp(line, "Node", 4) || !strstr(line, "zone"))
+			continue;
+		word = strtok_r(strstr(line, "zone") + 4, " ", &in);
+		for (int i = 0; word && i <= want; i++)
+			word = strtok_r(NULL, " ", &in);
+		sum += word ? strtol(word, NULL, 10) : 0;
+	}
+	kho_blob_free(&b);
+	return sum;
+}
+
+KHO_TEST(s16, regions_are_cma)
+{
+	u64 block = sysconf(_SC_PAGESIZE) << 9, total = 0, kib = 0;
+	long blocks = pageblocks("CMA");
+
+	READ_SCRATCH();
+	if (blocks < 0)
+		SKIP(return, "/proc/pagetypeinfo tells of no CMA blocks");
+	for (int i = 0; i < nr_scratch; i++)
+		total += scratch[i].size;
+	EXPECT_LE(total / block, (u64)blocks) {
+		TH_LOG("%llu pageblocks of scratch, %ld of CMA", total / block, blocks);
+	}
+	EXPECT_EQ(0, kho_meminfo("CmaFree", &kib));
+	EXPECT_LT(0, kib);
+}
+
+/* the sizes of kho_scratch=l,m,n; false for another form */
+static bool explicit_sizes(u64 *size)
+{
+	char val[128], *p = val;
+
+	if (kho_cmdline_get(NULL, "kho_scratch", 0, val, sizeof(val)))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		size[i] = strtoull(p, &p, 0);
+		switch (*p) {
+		case 'G': size[i] <<= 10; /* fall through */
+		case 'M': size[i] <<= 10; /* fall through */
+		case 'K': size[i] <<= 10; p++;
+		}
+		if (*p != (i < 2 ? ',' : '\0'))
+			return false;
+		p++;
+	}
+	return true;
+}
+
+KHO_TEST(u4, scratch_has_the_sizes_asked_for)
+{
+	u64 size[3];
+
+	if (!explicit_sizes(size))
+		SKIP(return, "no kho_scratch=l,m,n on the command line");
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++) {
+		EXPECT_EQ(size[i < 2 ? i : 2], scratch[i].size) {
+			TH_LOG("region %d: 0x%llx bytes, asked for 0x%llx", i,
+			       scratch[i].size, size[i < 2 ? i : 2]);
+		}
+	}
+}
+
+KHO_TEST(s4, sizes_are_logged)
+{
+	u64 size[3];
+	char want[128], line[512] = "";
+
+	if (!explicit_sizes(size))
+		SKIP(return, "no kho_scratch=l,m,n on the command line");
+	snprintf(want, sizeof(want),
+		 "KHO: scratch areas: lowmem: %lluMiB global: %lluMiB pernode: %lluMiB",
+		 size[0] >> 20, size[1] >> 20, size[2] >> 20);
+	EXPECT_EQ(1, kho_klog_find("KHO: scratch areas:", line, sizeof(line)));
+	EXPECT_STREQ(want, line);
+}
+
+KHO_TEST(s7, default_sizes_follow_boot_allocations)
+{
+	u64 sum = 0;
+
+	if (!kho_cmdline_get(NULL, "kho_scratch", 0, NULL, 0))
+		SKIP(return, "kho_scratch= is on the command line");
+	READ_SCRATCH();
+	for (int i = 2; i < nr_scratch; i++) {
+		EXPECT_LT(0, scratch[i].size);
+		sum += scratch[i].size;
+	}
+	/* the kernel's own text alone is more than a block, and goes into both */
+	EXPECT_LE(scratch_align(), scratch[0].size + scratch[1].size);
+	EXPECT_LE(scratch_align(), sum);
+}
+
+KHO_TEST(s18, regions_are_those_of_the_cold_boot)
+{
+	struct kho_blob b;
+
+	NEED_GENERATION();
+	READ_SCRATCH();
+	if (!kho_boot()) {
+		ASSERT_EQ(0, kho_state_save("scratch", scratch,
+					    nr_scratch * sizeof(*scratch)));
+		return;
+	}
+	ASSERT_EQ(0, kho_state_load("scratch", 0, &b));
+	EXPECT_EQ(b.len, nr_scratch * sizeof(*scratch));
+	for (size_t i = 0; i < b.len / sizeof(*scratch) && (int)i < nr_scratch; i++) {
+		const struct kho_region *old = (struct kho_region *)b.data + i;
+
+		EXPECT_EQ(0, memcmp(old, &scratch[i], sizeof(*old))) {
+			TH_LOG("region %zu: 0x%llx bytes at 0x%llx, after the cold boot 0x%llx at 0x%llx",
+			       i, scratch[i].size, scratch[i].addr, old->size,
+			       old->addr);
+		}
+	}
+	kho_blob_free(&b);
+}
+
+/* room for a kernel is room in scratch: the load itself is the proof */
+KHO_TEST(u12, a_kernel_can_be_loaded)
+{
+	char before[1024], after[1024];
+	static struct kho_region again[KHO_REGIONS_MAX];
+	int fd, err;
+
+	NEED_GENERATION();
+	READ_SCRATCH();
+	listing(OUT "/sub_fdts", before, sizeof(before));
+	fd = kho_next_initrd();
+	ASSERT_LE(0, fd);
+	err = kho_kexec_load("/kho/kernel", fd, "console=ttyS0");
+	EXPECT_EQ(0, err) {
+		TH_LOG("kexec_file_load: %s", strerror(-err));
+	}
+	EXPECT_EQ(0, kho_kexec_unload());
+	close(fd);
+	/* and leaves no trace in the state */
+	listing(OUT "/sub_fdts", after, sizeof(after));
+	EXPECT_STREQ(before, after);
+	EXPECT_EQ(nr_scratch, kho_scratch_read(OUT, again, KHO_REGIONS_MAX));
+	EXPECT_EQ(0, memcmp(again, scratch, nr_scratch * sizeof(*scratch)));
+}
+
+TEST_HARNESS_MAIN

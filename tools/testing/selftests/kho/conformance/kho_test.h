@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kho_test.h - a check about a requirement, on the kselftest harness
+ */
+#ifndef KHO_TEST_H
+#define KHO_TEST_H
+
+/* the harness compares what it is given as what it is */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+
+#include "kselftest_harness.h"
+
+#include "kho.h"
+#include "requirements.h"
+#include "scenario.h"
+
+/**
+ * KHO_TEST() - a check
+ * @id: the requirement it is about, in lower case; an unknown one does not
+ *	compile
+ * @name: of the check
+ *
+ * Followed by the body.  It is skipped with the reason where KHO cannot be
+ * looked at, and a line in the kernel log that reports a failure of the kernel
+ * while it runs makes it fail.
+ */
+#define KHO_TEST(id, name)	KHO_TEST_WHERE(id, name, kho_why_not())
+
+/**
+ * KHO_TEST_WHERE() - a check with its own idea of where it makes sense
+ * @id: see KHO_TEST()
+ * @name: see KHO_TEST()
+ * @why_not: expression: the reason to skip, or NULL
+ */
+#define KHO_TEST_WHERE(id, name, why_not)				\
+	_Static_assert(KHO_REQ_##id < KHO_REQ_COUNT, "requirement");	\
+	static void id##__##name##_body(struct __test_metadata *_metadata); \
+	TEST(id##__##name)						\
+	{								\
+		const char *why = why_not;				\
+		int klog = kho_klog_open(false);			\
+									\
+		if (why)						\
+			SKIP(return, "%s", why);			\
+		id##__##name##_body(_metadata);				\
+		kho_test_klog(_metadata, klog);				\
+	}								\
+	static void id##__##name##_body(struct __test_metadata *_metadata \
+					__maybe_unused)
+
+/* the kernel has nothing to complain about while a check runs */
+static inline void kho_test_klog(struct __test_metadata *_metadata, int fd)
+{
+	char line[1024];
+	int n, bad = 0;
+
+	if (fd < 0)
+		return;
+	while ((n = kho_klog_next(fd, line, sizeof(line))) != 0) {
+		if (n < 0 && n != -EPIPE)
+			break;
+		if (n > 0 && kho_klog_bad(line)) {
+			TH_LOG("kernel log: %s", line);
+			bad++;
+		}
+	}
+	close(fd);
+	EXPECT_EQ(0, bad);
+}
+
+#endif /* KHO_TEST_H */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * host.h - what the parts of khotest share
+ */
+#ifndef KHO_HOST_H
+#define KHO_HOST_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "../../lib/record.h"
+#include "../../lib/scenario.h"
+#include "../../lib/types.h"
+
+/* exit status of khotest, as kselftest has it where it has one */
+enum {
+	EX_PASS = 0,
+	EX_FAIL = 1,
+	EX_CANNOT = 2,
+	EX_SKIP = 4,
+};
+
+/**
+ * struct scenario - a declaration and the program that holds it
+ * @decl: as declared, checked
+ * @program: base name of the program
+ */
+struct scenario {
+	struct kho_scenario decl;
+	char program[256];
+};
+
+/**
+ * struct options - what "khotest run" was told
+ * @kernel: image under test
+ * @kconfig: its configuration file, NULL to look for it
+ * @results: directory for all that comes out
+ * @programs: directory of the suite's programs
+ * @known_issues: file of known issues
+ * @append: more for every command line
+ * @accel: QEMU's accelerator
+ * @init: /init of the guest; kho_init but in the suite's own tests
+ * @jobs: machines side by side
+ * @generations: instead of what a scenario declares, 0 for that
+ * @slow: factor for deadlines (KSFT_MACHINE_SLOW)
+ */
+struct options {
+	const char *kernel;
+	const char *kconfig;
+	const char *results;
+	const char *programs;
+	const char *known_issues;
+	const char *append;
+	const char *accel;
+	const char *init;
+	int jobs;
+	unsigned int generations;
+	unsigned int slow;
+};
+
+/**
+ * struct kernel - the image under test
+ * @path: its file
+ * @release: as its header says
+ * @size: bytes
+ * @config: its configuration, NULL if it could not be found
+ * @config_from: where that was found
+ */
+struct kernel {
+	const char *path;
+	char release[128];
+	u64 size;
+	char *config;
+	char config_from[512];
+};
+
+enum status { ST_PASS, ST_FAIL, ST_SKIP, ST_XFAIL, ST_MISS, ST_COUNT };
+
+/* ktap.c */
+enum ktap_kind { KTAP_OTHER, KTAP_PLAN, KTAP_OK, KTAP_NOT_OK, KTAP_DIAG };
+
+/**
+ * struct ktap_line - one line of KTAP
+ * @kind: what it is
+ * @number: test number, or the plan's count
+ * @skip: the test was skipped
+ * @name: the test's name
+ * @reason: of a skip; or the diagnostic's text
+ */
+struct ktap_line {
+	enum ktap_kind kind;
+	unsigned int number;
+	bool skip;
+	char name[128];
+	char reason[KHO_RECORD_MAX];
+};
+
+void ktap_parse(const char *line, struct ktap_line *k);
+bool ktap_noise(const char *diag);
+int ktap_value(const char *diag, json_t **value);
+void ktap_name(const char *name, char *req, size_t req_size, char *test,
+	       size_t test_size);
+
+/* scenarios.c */
+int scenarios_read(const char *dir, struct scenario **list);
+int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
+		   const char **why);
+bool scenario_matches(const struct scenario *s, const char *pattern);
+
+/* kernel.c */
+int kernel_open(const char *path, const char *kconfig, struct kernel *k,
+		char *why, size_t size);
+bool kernel_lacks(const struct kernel *k, const char *option);
+
+/* initramfs.c */
+int initramfs_write(const char *path, const struct scenario *s,
+		    const struct options *o, const char *job, char *why,
+		    size_t size);
+bool find_program(const char *name, char *path, size_t size);
+
+/* qemu.c */
+char *guest_cmdline(const struct scenario *s, const struct options *o, int gen);
+char *guest_job(const struct scenario *s, const struct options *o);
+char **qemu_argv(const struct scenario *s, const struct options *o,
+		 const char *dir, const char *cmdline, int record_fd);
+const char *qemu_binary(void);
+char *shell_quote(char *const *argv);
+
+/* machine.c */
+int machines_run(struct scenario **s, int nr, const struct options *o,
+		 const struct kernel *k);
+
+/* results.c */
+int results_open(const struct options *o, const struct kernel *k, int scenarios);
+json_t *results_scenario(const struct scenario *s, const struct options *o);
+void results_check(json_t *scn, unsigned int generation, const char *release,
+		   const char *requirement, const char *test,
+		   enum status status, double seconds, const char *reason,
+		   json_t *evidence);
+void results_value(json_t *scn, unsigned int generation, const char *release,
+		   const char *test, json_t *value);
+int results_write(bool force);
+int results_close(const char *status);
+bool results_broken(void);
+int results_show(const char *dir);
+json_t *text(const char *s);
+double now(void);
+
+/* khotest.c */
+void __printf(1, 2) complain(const char *fmt, ...);
+
+#endif /* KHO_HOST_H */

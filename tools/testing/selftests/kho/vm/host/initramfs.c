@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * initramfs.c - what a machine boots with
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../lib/cpio.h"
+#include "../../lib/kho.h"
+#include "host.h"
+
+#define PATHS_MAX	256
+
+/**
+ * struct archive - an initramfs being written
+ * @out: where to
+ * @ino: next inode number
+ * @done: paths that are in it
+ * @nr: how many
+ */
+struct archive {
+	FILE *out;
+	unsigned int ino;
+	char *done[PATHS_MAX];
+	int nr;
+};
+
+static bool once(struct archive *a, const char *path)
+{
+	for (int i = 0; i < a->nr; i++)
+		if (!strcmp(a->done[i], path))
+			return false;
+	if (a->nr < PATHS_MAX)
+		a->done[a->nr++] = strdup(path);
+	return true;
+}
+
+/* the directories that lead to a path */
+static void add_parents(struct archive *a, const char *path)
+{
+	char dir[1024];
+	const char *p = path;
+
+	while ((p = strchr(p, '/'))) {
+		snprintf(dir, sizeof(dir), "%.*s", (int)(p - path), path);
+		if (*dir && once(a, dir))
+			kho_cpio_dir(a->out, a->ino++, dir);
+		p++;
+	}
+}
+
+static int add_file(struct archive *a, const char *name, const char *from,
+		    unsigned int mode)
+{
+	struct stat st;
+	void *data;
+	FILE *f;
+
+	if (!once(a, name))
+		return 0;
+	add_parents(a, name);
+	f = fopen(from, "re");
+	if (!f)
+		return -errno;
+	if (fstat(fileno(f), &st)) {
+		int err = -errno;
+
+		fclose(f);
+		return err;
+	}
+	data = malloc(st.st_size + 1);
+	if (!data || (st.st_size && fread(data, st.st_size, 1, f) != 1)) {
+		free(data);
+		fclose(f);
+		return -EIO;
+	}
+	fclose(f);
+	kho_cpio_file(a->out, a->ino++, name, mode, data, st.st_size);
+	free(data);
+	return 0;
+}
+
+/* the shared libraries that a program names, as the dynamic linker finds them */
+static int add_libraries(struct archive *a, const char *program)
+{
+	char line[2048], path[1024];
+	int fds[2], err = 0;
+	pid_t pid;
+	FILE *f;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		dup2(fds[1], STDOUT_FILENO);
+		freopen("/dev/null", "w", stderr);
+		execlp("ldd", "ldd", program, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	f = fdopen(fds[0], "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *p = strchr(line, '/');
+
+		/* a static program has no such line */
+		if (!p || sscanf(p, "%1023s", path) != 1 || err)
+			continue;
+		err = add_file(a, path + 1, path, 0755);
+		if (err)
+			complain("%s (for %s): %s", path, program, strerror(-err));
+	}
+	if (f)
+		fclose(f);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+/**
+ * find_program() - find a program of the host
+ * @name: its name
+ * @path: where it is
+ * @size: size of @path in bytes
+ *
+ * Return: false if there is none
+ */
+bool find_program(const char *name, char *path, size_t size)
+{
+	const char *env = getenv("PATH");
+	char *copy, *dir, *save;
+	bool found = false;
+
+	if (asprintf(&copy, "%s:/usr/sbin:/sbin", env ? env : "/usr/bin:/bin") < 0)
+		return false;
+	for (dir = strtok_r(copy, ":", &save); dir && !found;
+	     dir = strtok_r(NULL, ":", &save)) {
+		snprintf(path, size, "%s/%s", dir, name);
+		found = !access(path, X_OK);
+	}
+	free(copy);
+	return found;
+}
+
+static int add_program(struct archive *a, const char *name, const char *from,
+		       char *why, size_t size)
+{
+	int err = add_file(a, name, from, 0755);
+
+	if (!err)
+		err = add_libraries(a, from);
+	if (err)
+		snprintf(why, size, "%s: %s", from, strerror(-err));
+	return err;
+}
+
+/**
+ * initramfs_write() - write the initramfs of a scenario
+ * @path: the file
+ * @s: the scenario
+ * @o: programs, kernel
+ * @job: content of /kho/job
+ * @why: what went wrong
+ * @size: size of @why in bytes
+ *
+ * The same input gives the same bytes.
+ *
+ * Return: 0; -ENOPKG if a program of the host is missing; or what went wrong
+ */
+int initramfs_write(const char *path, const struct scenario *s,
+		    const struct options *o, const char *job, char *why,
+		    size_t size)
+{
+	static const char * const dirs[] = {
+		"dev", "proc", "sys", "tmp", "kho", "kho/bin", "kho/state",
+	};
+	struct archive a = { .ino = 1 };
+	char from[1024], name[512];
+	int err = 0;
+
+	a.out = fopen(path, "we");
+	if (!a.out) {
+		err = -errno;
+		snprintf(why, size, "%s: %s", path, strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		once(&a, dirs[i]);
+		kho_cpio_dir(a.out, a.ino++, dirs[i]);
+	}
+	kho_cpio_node(a.out, a.ino++, "dev/console", 5, 1);
+	kho_cpio_file(a.out, a.ino++, "kho/job", 0644, job, strlen(job));
+
+	if (o->init)
+		snprintf(from, sizeof(from), "%s", o->init);
+	else
+		snprintf(from, sizeof(from), "%s/kho_init", o->programs);
+	err = add_program(&a, "init", from, why, size);
+	for (int i = 0; i < KHO_PROGRAMS_MAX && !err; i++) {
+		const char *p = s->decl.programs[i];
+
+		if (!i && !*p)
+			p = s->program;
+		if (!*p)
+			continue;
+		snprintf(name, sizeof(name), "kho/bin/%s", p);
+		snprintf(from, sizeof(from), "%s/%s", o->programs, p);
+		err = add_program(&a, name, from, why, size);
+	}
+	for (int i = 0; i < KHO_FILES_MAX && !err; i++) {
+		const char *p = s->decl.files[i];
+
+		if (!*p)
+			continue;
+		snprintf(name, sizeof(name), "kho/bin/%s", p);
+		if (find_program(p, from, sizeof(from))) {
+			err = add_program(&a, name, from, why, size);
+		} else {
+			snprintf(why, size, "program %s is not installed", p);
+			err = -ENOPKG;
+		}
+	}
+	if (!err && s->decl.generations > 1) {
+		err = add_file(&a, "kho/kernel", o->kernel, 0644);
+		if (err)
+			snprintf(why, size, "%s: %s", o->kernel, strerror(-err));
+	}
+	kho_cpio_end(a.out);
+	if ((ferror(a.out) | fclose(a.out)) && !err) {
+		err = errno ? -errno : -EIO;
+		snprintf(why, size, "%s: %s", path, strerror(-err));
+	}
+	for (int i = 0; i < a.nr; i++)
+		free(a.done[i]);
+	return err;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kernel.c - what can be known of a kernel image before it runs
+ *
+ * The header is that of Documentation/arch/x86/boot.rst.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../lib/kho.h"
+#include "host.h"
+
+#define IMAGE_MAX	(256u << 20)
+#define CONFIG_MAX	(4u << 20)
+
+/* offsets into a bzImage */
+enum {
+	HDR_SETUP_SECTS = 0x1f1,
+	HDR_SYSSIZE = 0x1f4,
+	HDR_MAGIC = 0x202,
+	HDR_VERSION_PTR = 0x20e,
+	HDR_PAYLOAD_OFFSET = 0x248,
+	HDR_PAYLOAD_LENGTH = 0x24c,
+	HDR_END = 0x250,
+};
+
+static u32 le32(const unsigned char *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
+}
+
+/* run a decompressor over bytes; what it gives, up to a bound */
+static char *unpack(const char *tool, const unsigned char *in, size_t len,
+		    size_t max, size_t *out_len)
+{
+	char name[] = "/tmp/kho-XXXXXX";
+	int in_fd, fds[2], status;
+	size_t n = 0, size = 0;
+	char *out = NULL;
+	pid_t pid;
+
+	in_fd = mkostemp(name, O_CLOEXEC);
+	if (in_fd < 0)
+		return NULL;
+	unlink(name);
+	if (write(in_fd, in, len) != (ssize_t)len || lseek(in_fd, 0, SEEK_SET) ||
+	    pipe2(fds, O_CLOEXEC)) {
+		close(in_fd);
+		return NULL;
+	}
+	pid = fork();
+	if (!pid) {
+		dup2(in_fd, STDIN_FILENO);
+		dup2(fds[1], STDOUT_FILENO);
+		freopen("/dev/null", "w", stderr);
+		execlp(tool, tool, "-dc", NULL);
+		_exit(127);
+	}
+	close(in_fd);
+	close(fds[1]);
+	while (pid > 0) {
+		ssize_t r;
+
+		if (n == size) {
+			char *p;
+
+			size = size ? 2 * size : 1 << 20;
+			p = size > 2 * max ? NULL : realloc(out, size + 1);
+			if (!p)
+				break;
+			out = p;
+		}
+		r = read(fds[0], out + n, size - n);
+		if (r <= 0)
+			break;
+		n += r;
+	}
+	close(fds[0]);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	/* the payload is followed by its size: a complaint about it is no error */
+	*out_len = n;
+	if (out)
+		out[n] = '\0';
+	return out;
+}
+
+static const char *tool_for(const unsigned char *p, size_t len)
+{
+	static const struct {
+		const char *magic;
+		int len;
+		const char *tool;
+	} tools[] = {
+		{ "\x1f\x8b", 2, "gzip" },
+		{ "\x02\x21\x4c\x18", 4, "lz4" },
+		{ "\xfd" "7zXZ", 5, "xz" },
+		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
+		{ "BZh", 3, "bzip2" },
+		{ "\x5d\x00\x00", 3, "lzma" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++)
+		if (len > (size_t)tools[i].len &&
+		    !memcmp(p, tools[i].magic, tools[i].len))
+			return tools[i].tool;
+	return NULL;
+}
+
+/* CONFIG_IKCONFIG: the configuration between two marks within the kernel */
+static char *embedded_config(const unsigned char *image, size_t len)
+{
+	u64 off = (image[HDR_SETUP_SECTS] + 1) * 512 +
+		  (u64)le32(image + HDR_PAYLOAD_OFFSET);
+	u64 plen = le32(image + HDR_PAYLOAD_LENGTH);
+	size_t n, m = 0;
+	char *vmlinux, *start, *end, *config = NULL;
+	const char *tool;
+
+	if (off > len || plen > len - off)
+		return NULL;
+	tool = tool_for(image + off, plen);
+	if (!tool)
+		return NULL;
+	vmlinux = unpack(tool, image + off, plen, IMAGE_MAX, &n);
+	if (!vmlinux)
+		return NULL;
+	start = memmem(vmlinux, n, "IKCFG_ST", 8);
+	end = start ? memmem(start, n - (start - vmlinux), "IKCFG_ED", 8) : NULL;
+	if (end)
+		config = unpack("gzip", (unsigned char *)start + 8, end - start - 8,
+				CONFIG_MAX, &m);
+	free(vmlinux);
+	if (config && (!m || strlen(config) != m)) {
+		free(config);
+		config = NULL;
+	}
+	return config;
+}
+
+static bool config_file(struct kernel *k, const char *path)
+{
+	struct kho_blob b;
+
+	if (kho_read_file(path, &b))
+		return false;
+	if (!strstr(b.data, "CONFIG_")) {
+		kho_blob_free(&b);
+		return false;
+	}
+	k->config = b.data;
+	snprintf(k->config_from, sizeof(k->config_from), "%s", path);
+	return true;
+}
+
+static void find_config(struct kernel *k, const unsigned char *image)
+{
+	char *copy = strdup(k->path);
+	const char *dir = dirname(copy);
+	char path[1024];
+	int i;
+
+	for (i = 0; i < 4 && !k->config; i++) {
+		/* beside it; where a build or Debian leaves it */
+		snprintf(path, sizeof(path), i == 0 ? "%s/config-%s" :
+			 i == 1 ? "%s/config" : i == 2 ? "%s/.config" :
+			 "%s/../../../.config", dir, k->release);
+		config_file(k, path);
+	}
+	free(copy);
+	if (k->config)
+		return;
+	k->config = embedded_config(image, k->size);
+	if (k->config)
+		snprintf(k->config_from, sizeof(k->config_from), "image");
+}
+
+/**
+ * kernel_open() - look at a kernel image
+ * @path: the image
+ * @kconfig: its configuration file, or NULL to look for it
+ * @k: what is known of it
+ * @why: what is wrong, on failure
+ * @size: size of @why in bytes
+ *
+ * Return: 0, or -EINVAL for what is no kernel that QEMU could boot
+ */
+int kernel_open(const char *path, const char *kconfig, struct kernel *k,
+		char *why, size_t size)
+{
+	unsigned char *image;
+	struct stat st;
+	u64 need;
+	FILE *f;
+
+	memset(k, 0, sizeof(*k));
+	k->path = path;
+	f = fopen(path, "re");
+	if (!f || fstat(fileno(f), &st)) {
+		snprintf(why, size, "%s: %s", path, strerror(errno));
+		if (f)
+			fclose(f);
+		return -EINVAL;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size < HDR_END ||
+	    st.st_size > IMAGE_MAX) {
+		snprintf(why, size, "%s: not a kernel image: not a file of a kernel's size",
+			 path);
+		fclose(f);
+		return -EINVAL;
+	}
+	k->size = st.st_size;
+	image = malloc(k->size);
+	if (!image || fread(image, k->size, 1, f) != 1) {
+		snprintf(why, size, "%s: cannot be read", path);
+		free(image);
+		fclose(f);
+		return -EINVAL;
+	}
+	fclose(f);
+	if (memcmp(image + HDR_MAGIC, "HdrS", 4)) {
+		snprintf(why, size, "%s: not an x86 kernel image (bzImage): no setup header",
+			 path);
+		free(image);
+		return -EINVAL;
+	}
+	need = (image[HDR_SETUP_SECTS] + 1) * 512 +
+	       (u64)le32(image + HDR_SYSSIZE) * 16;
+	/* syssize counts paragraphs: the last one need not be full */
+	if (need > k->size + 15) {
+		snprintf(why, size, "%s: cut off: %llu bytes of %llu", path,
+			 (unsigned long long)k->size, (unsigned long long)need);
+		free(image);
+		return -EINVAL;
+	}
+	need = (image[HDR_VERSION_PTR] | image[HDR_VERSION_PTR + 1] << 8) + 0x200;
+	for (size_t i = 0; need + i < k->size && i < sizeof(k->release) - 1; i++) {
+		unsigned char c = image[need + i];
+
+		if (c <= ' ' || c > '~' || c == '/')
+			break;
+		k->release[i] = c;
+	}
+	if (kconfig && !config_file(k, kconfig)) {
+		snprintf(why, size, "%s: not a kernel configuration", kconfig);
+		free(image);
+		return -EINVAL;
+	}
+	if (!kconfig)
+		find_config(k, image);
+	free(image);
+	return 0;
+}
+
+/**
+ * kernel_lacks() - is a kernel known to be built without an option?
+ * @k: the kernel
+ * @option: "CONFIG_..."
+ *
+ * Return: true if its configuration is known and does not set it
+ */
+bool kernel_lacks(const struct kernel *k, const char *option)
+{
+	char line[128];
+
+	if (!k->config)
+		return false;
+	snprintf(line, sizeof(line), "\n%s=y", option);
+	return !strstr(k->config, line);
+}

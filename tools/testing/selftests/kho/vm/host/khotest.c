@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * khotest.c - the one program that a person calls
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+static const char usage[] =
+"usage: khotest run --kernel IMAGE [option]... [NAME]...\n"
+"       khotest list\n"
+"       khotest report RESULTS\n"
+"\n"
+"run boots the kernel in QEMU once for each scenario and hands over from kernel\n"
+"to kernel there; nothing is ever kexeced on this machine.  NAME is a scenario's\n"
+"name or a part of it as the dots divide it (\"conformance\", \"chain\"); without\n"
+"NAME all run that need not be asked for.\n"
+"\n"
+"  --kernel IMAGE        kernel under test (bzImage)\n"
+"  --kconfig FILE        its configuration (else looked for beside it and in it)\n"
+"  --results DIR         directory to make and to leave all in (results/TIME)\n"
+"  --generations N       instead of what the scenario declares\n"
+"  --jobs N              machines side by side (one for each CPU)\n"
+"  --append TEXT         more for every kernel command line\n"
+"  --accel NAME          QEMU's accelerator (tcg)\n"
+"  --known-issues FILE   known issues (known-issues.json beside khotest)\n"
+"  --programs DIR        the suite's programs (beside khotest)\n"
+"\n"
+"KTAP comes on stdout, progress and a summary on stderr, results.json and the\n"
+"consoles in the results directory.  KSFT_MACHINE_SLOW=yes stretches deadlines.\n"
+"Exit status: 0 pass, 1 fail, 2 could not start, 4 nothing could run.\n";
+
+/**
+ * complain() - tell a person what is wrong
+ * @fmt: what, without newline
+ */
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("khotest: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static const char *own_dir(void)
+{
+	static char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n < 0)
+		return ".";
+	path[n] = '\0';
+	return dirname(path);
+}
+
+static int make_dirs(char *path)
+{
+	for (char *p = path + 1; ; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+static bool positive(const char *s, unsigned int *val)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || *end || end == s || *s == '-' || !v || v > 1000000)
+		return false;
+	*val = v;
+	return true;
+}
+
+/* the scenarios that are meant, in the order of their names */
+static int choose(struct scenario *all, int nr, char **names, int nr_names,
+		  struct scenario **chosen)
+{
+	int n = 0;
+
+	for (int j = 0; j < nr_names; j++) {
+		bool found = false;
+
+		for (int i = 0; i < nr; i++)
+			found |= scenario_matches(&all[i], names[j]);
+		if (found)
+			continue;
+		complain("no scenario is called %s; there are:", names[j]);
+		for (int i = 0; i < nr; i++)
+			fprintf(stderr, "  %s\n", all[i].decl.name);
+		return -ENOENT;
+	}
+	for (int i = 0; i < nr; i++) {
+		bool want = !nr_names && !(all[i].decl.flags & KHO_SC_ON_DEMAND);
+
+		for (int j = 0; j < nr_names; j++)
+			want |= scenario_matches(&all[i], names[j]) &&
+				(!(all[i].decl.flags & KHO_SC_ON_DEMAND) ||
+				 !strcmp(all[i].decl.name, names[j]));
+		if (want)
+			chosen[n++] = &all[i];
+	}
+	return n;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "kconfig", required_argument, NULL, 'c' },
+		{ "results", required_argument, NULL, 'r' },
+		{ "generations", required_argument, NULL, 'g' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "append", required_argument, NULL, 'a' },
+		{ "accel", required_argument, NULL, 'x' },
+		{ "known-issues", required_argument, NULL, 'i' },
+		{ "programs", required_argument, NULL, 'p' },
+		/* for the suite's own tests: another /init */
+		{ "init", required_argument, NULL, 'I' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	struct options o = { .accel = "tcg", .slow = 1 };
+	char known[PATH_MAX + 32], dir[PATH_MAX], why[1024], qemu[PATH_MAX];
+	char kernel[PATH_MAX];
+	struct scenario *all, **chosen;
+	const char *slow = getenv("KSFT_MACHINE_SLOW");
+	unsigned int v;
+	struct kernel k;
+	int c, nr, n;
+
+	o.jobs = sysconf(_SC_NPROCESSORS_ONLN);
+	o.programs = own_dir();
+	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'k': o.kernel = optarg; break;
+		case 'c': o.kconfig = optarg; break;
+		case 'r': o.results = optarg; break;
+		case 'a': o.append = optarg; break;
+		case 'x': o.accel = optarg; break;
+		case 'i': o.known_issues = optarg; break;
+		case 'p': o.programs = optarg; break;
+		case 'I': o.init = optarg; break;
+		case 'g':
+		case 'j':
+			if (!positive(optarg, &v)) {
+				complain("%s is not a positive number", optarg);
+				return EX_CANNOT;
+			}
+			if (c == 'g')
+				o.generations = v;
+			else
+				o.jobs = v;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EX_PASS;
+		default:
+			fputs("try khotest --help\n", stderr);
+			return EX_CANNOT;
+		}
+	}
+	if (slow && !strcmp(slow, "yes"))
+		o.slow = 4;
+	if (!o.kernel) {
+		complain("which kernel? --kernel IMAGE");
+		return EX_CANNOT;
+	}
+	if (kernel_open(o.kernel, o.kconfig, &k, why, sizeof(why))) {
+		complain("%s", why);
+		return EX_CANNOT;
+	}
+	/* what is written down must hold from any directory */
+	if (realpath(o.kernel, kernel))
+		o.kernel = kernel;
+	k.path = o.kernel;
+	if (!find_program(qemu_binary(), qemu, sizeof(qemu))) {
+		complain("%s is not installed (Debian: apt-get install qemu-system-x86)",
+			 qemu_binary());
+		return EX_CANNOT;
+	}
+	nr = scenarios_read(o.programs, &all);
+	if (nr < 0)
+		return EX_CANNOT;
+	if (!nr) {
+		complain("%s: no program here declares a scenario", o.programs);
+		return EX_CANNOT;
+	}
+	chosen = calloc(nr, sizeof(*chosen));
+	n = choose(all, nr, argv + optind, argc - optind, chosen);
+	if (n < 0)
+		return EX_CANNOT;
+	if (!n) {
+		complain("nothing to run");
+		return EX_SKIP;
+	}
+	if (!o.known_issues) {
+		snprintf(known, sizeof(known), "%s/known-issues.json", o.programs);
+		o.known_issues = known;
+	}
+	if (o.results) {
+		snprintf(dir, sizeof(dir), "%s", o.results);
+	} else {
+		time_t t = time(NULL);
+
+		strftime(dir, sizeof(dir), "results/%Y%m%d-%H%M%S", localtime(&t));
+	}
+	c = make_dirs(dir);
+	if (c || !realpath(dir, why)) {
+		complain("%s: %s", dir, strerror(c ? -c : errno));
+		return EX_CANNOT;
+	}
+	snprintf(dir, sizeof(dir), "%.1000s", why);
+	o.results = dir;
+	snprintf(why, sizeof(why), "%.1000s/results.json", dir);
+	if (!access(why, F_OK)) {
+		complain("%s is there already: name another --results directory", why);
+		return EX_CANNOT;
+	}
+	/* a pipe that nobody reads any more is an error to be seen, not a death */
+	signal(SIGPIPE, SIG_IGN);
+	if (results_open(&o, &k, n))
+		return EX_CANNOT;
+	return machines_run(chosen, n, &o, &k);
+}
+
+static int list(void)
+{
+	struct scenario *all;
+	int nr = scenarios_read(own_dir(), &all);
+
+	if (nr < 0)
+		return EX_CANNOT;
+	for (int i = 0; i < nr; i++)
+		printf("%-36s %s%s\n", all[i].decl.name, all[i].decl.summary,
+		       all[i].decl.flags & KHO_SC_ON_DEMAND ?
+		       " (only when named)" : "");
+	return EX_PASS;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "run"))
+		return run(argc - 1, argv + 1);
+	if (argc == 2 && !strcmp(argv[1], "list"))
+		return list();
+	if (argc == 3 && !strcmp(argv[1], "report"))
+		return results_show(argv[2]);
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		fputs(usage, stdout);
+		return EX_PASS;
+	}
+	fputs(usage, stderr);
+	return EX_CANNOT;
+}

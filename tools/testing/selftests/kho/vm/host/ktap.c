@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ktap.c - read what a test program says
+ *
+ * Documentation/dev-tools/ktap.rst, as kselftest_harness.h writes it.  The
+ * text comes from a guest: nothing in it is trusted.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+
+static const char *number(const char *p, unsigned int *val)
+{
+	char *end;
+	unsigned long v;
+
+	if (!isdigit((unsigned char)*p))
+		return NULL;
+	v = strtoul(p, &end, 10);
+	if (end - p > 9)
+		return NULL;
+	*val = v;
+	return end;
+}
+
+/**
+ * ktap_parse() - read one line
+ * @line: the line, without its newline
+ * @k: what it says; lines that say nothing of a test are KTAP_OTHER
+ */
+void ktap_parse(const char *line, struct ktap_line *k)
+{
+	const char *p = line, *hash;
+	size_t len;
+
+	k->kind = KTAP_OTHER;
+	k->number = 0;
+	k->skip = false;
+	k->name[0] = '\0';
+	k->reason[0] = '\0';
+
+	if (*p == '#') {
+		k->kind = KTAP_DIAG;
+		p++;
+		snprintf(k->reason, sizeof(k->reason), "%s", *p == ' ' ? p + 1 : p);
+		return;
+	}
+	if (!strncmp(p, "1..", 3)) {
+		p = number(p + 3, &k->number);
+		if (!p || (*p && *p != ' '))
+			return;
+		k->kind = KTAP_PLAN;
+		hash = strstr(p, "# SKIP");
+		if (hash) {
+			k->skip = true;
+			p = hash + strlen("# SKIP");
+			snprintf(k->reason, sizeof(k->reason), "%s",
+				 *p == ' ' ? p + 1 : p);
+		}
+		return;
+	}
+	if (!strncmp(p, "ok ", 3)) {
+		k->kind = KTAP_OK;
+		p += 3;
+	} else if (!strncmp(p, "not ok ", 7)) {
+		k->kind = KTAP_NOT_OK;
+		p += 7;
+	} else {
+		return;
+	}
+	p = number(p, &k->number);
+	if (!p || *p != ' ') {
+		k->kind = KTAP_OTHER;
+		return;
+	}
+	while (*p == ' ')
+		p++;
+	if (p[0] == '-' && p[1] == ' ')
+		p += 2;
+	hash = strstr(p, " #");
+	len = hash ? (size_t)(hash - p) : strlen(p);
+	while (len && p[len - 1] == ' ')
+		len--;
+	snprintf(k->name, sizeof(k->name), "%.*s", (int)len, p);
+	if (!*k->name) {
+		k->kind = KTAP_OTHER;
+		return;
+	}
+	/* a skip counts only where nothing failed */
+	if (hash && k->kind == KTAP_OK) {
+		p = hash + 2;
+		while (*p == ' ')
+			p++;
+		if (!strncasecmp(p, "SKIP", 4)) {
+			k->skip = true;
+			p += 4;
+			while (*p == ' ')
+				p++;
+			snprintf(k->reason, sizeof(k->reason), "%s", p);
+		}
+	}
+}
+
+/**
+ * ktap_noise() - does a diagnostic say nothing but what the result line says?
+ * @diag: its text, without "# "
+ *
+ * Return: true for the harness's own lines
+ */
+bool ktap_noise(const char *diag)
+{
+	static const char * const noise[] = {
+		" RUN  ", "           OK  ", "         FAIL  ", "     SKIP  ",
+		"Starting ", "PASSED: ", "FAILED: ", "Totals: ",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(noise); i++)
+		if (!strncmp(diag, noise[i], strlen(noise[i])))
+			return true;
+	return !*diag;
+}
+
+static bool word(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789_.", *s))
+			return false;
+	return true;
+}
+
+static json_t *samples(const char *s)
+{
+	json_t *list = json_array();
+
+	while (*s) {
+		char *end;
+		double v = strtod(s, &end);
+
+		if (end == s || (*end && *end != ',')) {
+			json_decref(list);
+			return NULL;
+		}
+		/* whole numbers stay whole: exact series are compared by digit */
+		if (strcspn(s, ".eE") >= (size_t)(end - s))
+			json_array_append_new(list, json_integer(strtoll(s, NULL, 10)));
+		else
+			json_array_append_new(list, json_real(v));
+		s = *end ? end + 1 : end;
+	}
+	return list;
+}
+
+/**
+ * ktap_value() - read a measured value
+ * @diag: a diagnostic's text, without "# "
+ * @value: {"name", "unit", "value", "samples", "parameters"}
+ *
+ * "kho: value name=<a-z0-9_.> unit=<word> value=<number> [samples=<n,...>]
+ * [<key>=<text> ...]"
+ *
+ * Return: 1, 0 for another line, -1 for one that claims to be a value and is
+ * not
+ */
+int ktap_value(const char *diag, json_t **value)
+{
+	static const char tag[] = "kho: value ";
+	json_t *v, *par, *num = NULL;
+	char *copy, *tok, *save;
+	bool bad = false;
+
+	if (strncmp(diag, tag, strlen(tag)))
+		return 0;
+	copy = strdup(diag + strlen(tag));
+	v = json_object();
+	par = json_object();
+	for (tok = strtok_r(copy, " ", &save); tok && !bad;
+	     tok = strtok_r(NULL, " ", &save)) {
+		char *eq = strchr(tok, '=');
+
+		if (!eq) {
+			bad = true;
+			break;
+		}
+		*eq++ = '\0';
+		if (!strcmp(tok, "name") || !strcmp(tok, "unit")) {
+			bad = !word(eq);
+			json_object_set_new(v, tok, text(eq));
+		} else if (!strcmp(tok, "value")) {
+			json_t *one = *eq ? samples(eq) : NULL;
+
+			bad = !one || json_array_size(one) != 1;
+			if (!bad)
+				num = json_incref(json_array_get(one, 0));
+			json_decref(one);
+		} else if (!strcmp(tok, "samples")) {
+			json_t *list = samples(eq);
+
+			bad = !list;
+			if (list)
+				json_object_set_new(v, tok, list);
+		} else {
+			bad = !word(tok);
+			json_object_set_new(par, tok, text(eq));
+		}
+	}
+	free(copy);
+	if (num)
+		json_object_set_new(v, "value", num);
+	json_object_set_new(v, "parameters", par);
+	if (bad || !json_object_get(v, "name") || !json_object_get(v, "unit") ||
+	    !num) {
+		json_decref(v);
+		return -1;
+	}
+	*value = v;
+	return 1;
+}
+
+/**
+ * ktap_name() - requirement and test of a harness test's name
+ * @name: "global.d4__scratch_phys_format"
+ * @req: "D4"; empty if the name has no requirement
+ * @req_size: size of @req in bytes
+ * @test: "scratch_phys_format"
+ * @test_size: size of @test in bytes
+ *
+ * Characters that a stable test name cannot have become "_".
+ */
+void ktap_name(const char *name, char *req, size_t req_size, char *test,
+	       size_t test_size)
+{
+	const char *sep;
+
+	if (!strncmp(name, "global.", 7))
+		name += 7;
+	sep = strstr(name, "__");
+	*req = '\0';
+	if (sep && sep > name && (size_t)(sep - name) < req_size) {
+		snprintf(req, req_size, "%.*s", (int)(sep - name), name);
+		for (char *p = req; *p; p++)
+			*p = isalnum((unsigned char)*p) ?
+			     toupper((unsigned char)*p) : '_';
+		name = sep + 2;
+	}
+	snprintf(test, test_size, "%s", *name ? name : "unnamed");
+	for (char *p = test; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789_.", *p))
+			*p = '_';
+}

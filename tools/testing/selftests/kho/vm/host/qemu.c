@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * qemu.c - the command that starts a machine
+ *
+ * All that is particular to an architecture stands in this file's table.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+
+/**
+ * struct arch - what a machine of an architecture is made of
+ * @qemu: QEMU's program
+ * @machine: its -machine
+ * @cpu: its -cpu
+ * @cpu_exact: the same where nothing may come from chance
+ * @record: the guest's name of the channel for records
+ * @cmdline: what every kernel is told
+ */
+static const struct arch {
+	const char *qemu;
+	const char *machine;
+	const char *cpu;
+	const char *cpu_exact;
+	const char *record;
+	const char *cmdline;
+} arch = {
+	.qemu = "qemu-system-x86_64",
+	.machine = "pc,usb=off,vmport=off,i8042=on",
+	.cpu = "qemu64",
+	.cpu_exact = "qemu64,-rdrand,-rdseed",
+	.record = "/dev/ttyS1",
+	.cmdline = "console=ttyS0 earlyprintk=serial,ttyS0,115200 loglevel=5 panic=-1 retain_initrd nokaslr no_timer_check",
+};
+
+/**
+ * qemu_binary() - the QEMU that is run
+ *
+ * Return: its name
+ */
+const char *qemu_binary(void)
+{
+	return arch.qemu;
+}
+
+/**
+ * guest_cmdline() - the kernel command line of a generation
+ * @s: the scenario
+ * @o: what is appended to all
+ * @gen: the generation; -1 for one without options of its own
+ *
+ * Return: the line, to be freed
+ */
+char *guest_cmdline(const struct scenario *s, const struct options *o, int gen)
+{
+	const char *own = "";
+	char *line;
+
+	if (gen >= 0 && gen < KHO_GEN_CMDLINES_MAX)
+		own = s->decl.gen_cmdline[gen];
+	if (asprintf(&line, "%s%s%s%s%s%s%s%s", arch.cmdline,
+		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
+		     *s->decl.cmdline ? " " : "", s->decl.cmdline,
+		     *own ? " " : "", own, o->append ? " " : "",
+		     o->append ? o->append : "") < 0)
+		abort();
+	return line;
+}
+
+/**
+ * guest_job() - what init is told to do
+ * @s: the scenario
+ * @o: generations, what is appended to the command lines
+ *
+ * Return: the content of /kho/job, to be freed
+ */
+char *guest_job(const struct scenario *s, const struct options *o)
+{
+	unsigned int gens = o->generations ? o->generations : s->decl.generations;
+	char *buf, *line;
+	size_t len;
+	FILE *f = open_memstream(&buf, &len);
+
+	if (!f)
+		abort();
+	fprintf(f, "kho-job 1\nscenario %s\ngenerations %u\nflags %u\nrecord %s\n",
+		s->decl.name, gens, s->decl.flags, arch.record);
+	for (int i = 0; i < KHO_PROGRAMS_MAX; i++) {
+		if (*s->decl.programs[i])
+			fprintf(f, "program %s\n", s->decl.programs[i]);
+		else if (!i)
+			fprintf(f, "program %s\n", s->program);
+	}
+	for (int i = 0; i < KHO_GEN_CMDLINES_MAX; i++) {
+		if (!*s->decl.gen_cmdline[i])
+			continue;
+		line = guest_cmdline(s, o, i);
+		fprintf(f, "cmdline %d %s\n", i, line);
+		free(line);
+	}
+	line = guest_cmdline(s, o, -1);
+	fprintf(f, "cmdline * %s\n", line);
+	free(line);
+	if (fclose(f))
+		abort();
+	return buf;
+}
+
+struct args {
+	char **v;
+	int n;
+};
+
+static void __printf(2, 3) arg(struct args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	a->v = realloc(a->v, (a->n + 2) * sizeof(*a->v));
+	if (!a->v)
+		abort();
+	va_start(ap, fmt);
+	if (vasprintf(&a->v[a->n++], fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	a->v[a->n] = NULL;
+}
+
+/**
+ * qemu_argv() - the command that starts a scenario's machine
+ * @s: the scenario
+ * @o: kernel, accelerator
+ * @dir: the scenario's directory: initramfs and console
+ * @cmdline: of the first kernel
+ * @record_fd: descriptor that records are written to; -1 for a file in @dir,
+ *	for the command that a person repeats
+ *
+ * Return: the arguments, to be freed one by one
+ */
+char **qemu_argv(const struct scenario *s, const struct options *o,
+		 const char *dir, const char *cmdline, int record_fd)
+{
+	const struct kho_scenario *d = &s->decl;
+	bool exact = d->flags & KHO_SC_EXACT;
+	unsigned int cpus = d->cpus, mem = d->memory_mib;
+	struct args a = { };
+
+	if (d->nr_nodes) {
+		cpus = 0;
+		mem = 0;
+		for (u32 i = 0; i < d->nr_nodes; i++) {
+			cpus += d->node[i].cpus;
+			mem += d->node[i].memory_mib;
+		}
+	}
+	arg(&a, "%s", arch.qemu);
+	arg(&a, "-nodefaults");
+	arg(&a, "-no-user-config");
+	arg(&a, "-no-reboot");
+	arg(&a, "-display");
+	arg(&a, "none");
+	arg(&a, "-machine");
+	arg(&a, "%s", arch.machine);
+	arg(&a, "-accel");
+	/* a large cache keeps the translations of the kernels before */
+	arg(&a, strcmp(o->accel, "tcg") ? "%s" : "%s,tb-size=32", o->accel);
+	arg(&a, "-cpu");
+	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
+	    exact ? arch.cpu_exact : arch.cpu);
+	arg(&a, "-smp");
+	arg(&a, "%u", exact ? 1 : cpus);
+	arg(&a, "-m");
+	arg(&a, "%u", mem);
+	for (u32 i = 0, cpu = 0; i < d->nr_nodes; i++) {
+		const struct kho_node *n = &d->node[i];
+		char of_cpus[32] = "", of_mem[32] = "";
+
+		if (n->memory_mib) {
+			arg(&a, "-object");
+			arg(&a, "memory-backend-ram,id=mem%u,size=%uM", i,
+			    n->memory_mib);
+			snprintf(of_mem, sizeof(of_mem), ",memdev=mem%u", i);
+		}
+		if (n->cpus)
+			snprintf(of_cpus, sizeof(of_cpus), ",cpus=%u-%u", cpu,
+				 cpu + n->cpus - 1);
+		cpu += n->cpus;
+		arg(&a, "-numa");
+		arg(&a, "node,nodeid=%u%s%s", i, of_mem, of_cpus);
+	}
+	if (exact) {
+		arg(&a, "-icount");
+		arg(&a, "shift=0,sleep=off");
+		arg(&a, "-rtc");
+		arg(&a, "base=2026-01-01T00:00:00,clock=vm");
+	}
+	arg(&a, "-chardev");
+	arg(&a, "file,id=console,path=%s/console.log", dir);
+	arg(&a, "-serial");
+	arg(&a, "chardev:console");
+	arg(&a, "-chardev");
+	if (record_fd >= 0)
+		arg(&a, "file,id=record,path=/dev/fd/%d", record_fd);
+	else
+		arg(&a, "file,id=record,path=%s/records.log", dir);
+	arg(&a, "-serial");
+	arg(&a, "chardev:record");
+	arg(&a, "-kernel");
+	arg(&a, "%s", o->kernel);
+	arg(&a, "-initrd");
+	arg(&a, "%s/initrd.cpio", dir);
+	arg(&a, "-append");
+	arg(&a, "%s", cmdline);
+	return a.v;
+}
+
+/**
+ * shell_quote() - a command as a shell takes it
+ * @argv: the arguments
+ *
+ * Return: one line, to be freed
+ */
+char *shell_quote(char *const *argv)
+{
+	char *buf;
+	size_t len;
+	FILE *f = open_memstream(&buf, &len);
+
+	if (!f)
+		abort();
+	for (int i = 0; argv[i]; i++) {
+		const char *p = argv[i];
+
+		if (i)
+			fputc(' ', f);
+		if (*p && !p[strcspn(p, " \t\n\"'\\$`*?;&|<>(){}[]#~!")]) {
+			fputs(p, f);
+			continue;
+		}
+		fputc('\'', f);
+		for (; *p; p++)
+			if (*p == '\'')
+				fputs("'\\''", f);
+			else
+				fputc(*p, f);
+		fputc('\'', f);
+	}
+	if (fclose(f))
+		abort();
+	return buf;
+}

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * results.c - what was found out, as KTAP, as results.json and as a summary
+ *
+ * results.json is replaced as a whole, by a rename: a reader sees the state of
+ * some moment, never half a file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+#define SCHEMA_VERSION	1
+/* how long results.json may be behind, in seconds */
+#define BEHIND_MAX	2
+
+static const char * const status_names[ST_COUNT] = {
+	[ST_PASS] = "PASS", [ST_FAIL] = "FAIL", [ST_SKIP] = "SKIP",
+	[ST_XFAIL] = "XFAIL", [ST_MISS] = "MISS",
+};
+
+static struct {
+	const char *dir;
+	json_t *root;
+	json_t *scenarios;
+	json_t *checks;
+	json_t *values;
+	json_t *known;
+	unsigned int count[ST_COUNT];
+	unsigned int known_passed;
+	unsigned int ktap;
+	double start;
+	double written;
+	bool dirty;
+	bool broken;
+} res;
+
+/**
+ * now() - time that only goes forward
+ *
+ * Return: seconds
+ */
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/**
+ * text() - a JSON string of bytes that need not be text
+ * @s: any bytes up to a NUL
+ *
+ * Return: the string; what is not printable ASCII stands in it as \xHH
+ */
+json_t *text(const char *s)
+{
+	json_t *j;
+	char *buf;
+	size_t len;
+	FILE *f = open_memstream(&buf, &len);
+
+	if (!f)
+		abort();
+	for (; *s; s++) {
+		unsigned char c = *s;
+
+		if ((c >= ' ' && c <= '~') || c == '\t')
+			fputc(c, f);
+		else
+			fprintf(f, "\\x%02x", c);
+	}
+	if (fclose(f))
+		abort();
+	j = json_string(buf);
+	free(buf);
+	return j;
+}
+
+static json_t *seconds(double s)
+{
+	return json_real((long long)(s * 1e6) / 1e6);
+}
+
+static int known_read(const char *path)
+{
+	json_error_t e;
+	json_t *root = json_load_file(path, 0, &e), *list, *i;
+	size_t n;
+
+	if (!root && !strcmp(path, "/dev/null")) {
+		res.known = json_array();
+		return 0;
+	}
+	if (!root) {
+		complain("%s:%d: %s", path, e.line, e.text);
+		return -EINVAL;
+	}
+	list = json_object_get(root, "issues");
+	json_array_foreach(list, n, i) {
+		static const char * const must[] = {
+			"id", "scenario", "test", "reference",
+		};
+
+		for (size_t m = 0; m < ARRAY_SIZE(must); m++) {
+			if (json_is_string(json_object_get(i, must[m])))
+				continue;
+			complain("%s: issue %zu has no \"%s\"", path, n, must[m]);
+			return -EINVAL;
+		}
+		if (json_is_array(json_object_get(i, "kernels")))
+			continue;
+		complain("%s: issue %zu has no list \"kernels\"", path, n);
+		return -EINVAL;
+	}
+	if (!json_is_array(list)) {
+		complain("%s: no list \"issues\"", path);
+		return -EINVAL;
+	}
+	res.known = json_incref(list);
+	json_decref(root);
+	return 0;
+}
+
+/* the known issue that a failure of this check would be */
+static json_t *known_issue(const char *scenario, const char *test,
+			   unsigned int generation, const char *release)
+{
+	json_t *i, *k, *g;
+	size_t n, m;
+
+	json_array_foreach(res.known, n, i) {
+		g = json_object_get(i, "generation_min");
+		if (g && generation < (unsigned int)json_integer_value(g))
+			continue;
+		g = json_object_get(i, "generation_max");
+		if (g && generation > (unsigned int)json_integer_value(g))
+			continue;
+		if (fnmatch(json_string_value(json_object_get(i, "scenario")),
+			    scenario, 0) ||
+		    fnmatch(json_string_value(json_object_get(i, "test")), test, 0))
+			continue;
+		json_array_foreach(json_object_get(i, "kernels"), m, k)
+			if (json_is_string(k) &&
+			    !fnmatch(json_string_value(k), release, 0))
+				return i;
+	}
+	return NULL;
+}
+
+/**
+ * results_open() - begin a run's results
+ * @o: where to, known issues
+ * @k: kernel under test
+ * @scenarios: how many are to run
+ *
+ * Return: 0, or a negative errno, complained about
+ */
+int results_open(const struct options *o, const struct kernel *k, int scenarios)
+{
+	char stamp[64];
+	struct utsname u;
+	time_t t = time(NULL);
+	json_t *host, *kernel;
+
+	if (known_read(o->known_issues))
+		return -EINVAL;
+	res.dir = o->results;
+	res.start = now();
+	res.root = json_object();
+	res.scenarios = json_array();
+	res.checks = json_array();
+	res.values = json_array();
+	uname(&u);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S+00:00", gmtime(&t));
+	json_object_set_new(res.root, "schema", json_integer(SCHEMA_VERSION));
+	json_object_set_new(res.root, "suite", json_string("kho"));
+	json_object_set_new(res.root, "start_time", json_string(stamp));
+	json_object_set_new(res.root, "status", json_string("running"));
+	json_object_set_new(res.root, "planned_scenarios", json_integer(scenarios));
+	kernel = json_object();
+	json_object_set_new(kernel, "image", text(k->path));
+	json_object_set_new(kernel, "size", json_integer(k->size));
+	json_object_set_new(kernel, "release", text(k->release));
+	json_object_set_new(kernel, "config", k->config ? text(k->config_from) :
+			    json_string("unknown"));
+	json_object_set_new(res.root, "kernel", kernel);
+	host = json_object();
+	json_object_set_new(host, "machine", text(u.machine));
+	json_object_set_new(host, "release", text(u.release));
+	json_object_set_new(host, "qemu", json_string(qemu_binary()));
+	json_object_set_new(host, "accel", text(o->accel));
+	json_object_set_new(host, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	json_object_set_new(res.root, "host", host);
+	json_object_set(res.root, "scenarios", res.scenarios);
+	json_object_set(res.root, "results", res.checks);
+	json_object_set(res.root, "measurements", res.values);
+	printf("KTAP version 1\n");
+	return results_write(true);
+}
+
+/**
+ * results_scenario() - begin a scenario's results
+ * @s: the scenario
+ * @o: what it is run with
+ *
+ * Return: its entry, to be filled in by the runner
+ */
+json_t *results_scenario(const struct scenario *s, const struct options *o)
+{
+	json_t *j = json_object();
+	char *cmd;
+
+	json_object_set_new(j, "name", text(s->decl.name));
+	json_object_set_new(j, "summary", text(s->decl.summary));
+	json_object_set_new(j, "status", json_string("planned"));
+	json_object_set_new(j, "generations_planned",
+			    json_integer(o->generations ? o->generations :
+					 s->decl.generations));
+	json_object_set_new(j, "generations", json_integer(0));
+	if (asprintf(&cmd, "khotest run --kernel %s %s", o->kernel,
+		     s->decl.name) < 0)
+		abort();
+	json_object_set_new(j, "repeat", text(cmd));
+	free(cmd);
+	json_array_append_new(res.scenarios, j);
+	return j;
+}
+
+/**
+ * results_check() - the result of one check
+ * @scn: its scenario's entry
+ * @generation: in which it ran
+ * @release: kernel release of that generation
+ * @requirement: what it is about, "" for what is about the machine
+ * @test: its name
+ * @status: what came of it; a FAIL that is a known issue becomes XFAIL
+ * @seconds_taken: how long it took, on the host
+ * @reason: of a SKIP or MISS, "" else
+ * @evidence: what it said, or NULL; the reference is taken over
+ */
+void results_check(json_t *scn, unsigned int generation, const char *release,
+		   const char *requirement, const char *test,
+		   enum status status, double seconds_taken, const char *reason,
+		   json_t *evidence)
+{
+	const char *scenario = json_string_value(json_object_get(scn, "name"));
+	json_t *j = json_object(), *issue, *line;
+	char full[256];
+	size_t n;
+
+	snprintf(full, sizeof(full), "%s%s%s", requirement,
+		 *requirement ? "." : "", test);
+	for (char *p = full; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p += 'a' - 'A';
+	issue = known_issue(scenario, full, generation, release);
+	if (issue && status == ST_FAIL)
+		status = ST_XFAIL;
+	json_object_set_new(j, "scenario", json_string(scenario));
+	json_object_set_new(j, "generation", json_integer(generation));
+	json_object_set_new(j, "test", text(full));
+	if (*requirement)
+		json_object_set_new(j, "requirement", text(requirement));
+	json_object_set_new(j, "kernel", text(release));
+	json_object_set_new(j, "status", json_string(status_names[status]));
+	json_object_set_new(j, "duration", seconds(seconds_taken));
+	if (*reason)
+		json_object_set_new(j, "reason", text(reason));
+	if (issue)
+		json_object_set(j, "known_issue", json_object_get(issue, "id"));
+	if (issue && status == ST_PASS) {
+		json_object_set_new(j, "unexpected_pass", json_true());
+		res.known_passed++;
+	}
+	res.count[status]++;
+
+	if (evidence && (status == ST_FAIL || status == ST_XFAIL || status == ST_MISS))
+		json_array_foreach(evidence, n, line)
+			printf("# %s\n", json_string_value(line));
+	if (*reason)
+		printf("# %s\n", json_string_value(json_object_get(j, "reason")));
+	printf("%s %u kho.%s.g%u.%s%s\n",
+	       status == ST_FAIL || status == ST_MISS ? "not ok" : "ok", ++res.ktap,
+	       scenario, generation, json_string_value(json_object_get(j, "test")),
+	       status == ST_SKIP ? " # SKIP" : status == ST_XFAIL ? " # XFAIL" : "");
+	fflush(stdout);
+	if (evidence && json_array_size(evidence))
+		json_object_set(j, "evidence", evidence);
+	json_decref(evidence);
+	json_array_append_new(res.checks, j);
+	res.dirty = true;
+}
+
+/**
+ * results_value() - a measured value
+ * @scn: its scenario's entry
+ * @generation: in which it was measured
+ * @release: kernel release of that generation
+ * @test: the program that said it
+ * @value: from ktap_value(); the reference is taken over
+ */
+void results_value(json_t *scn, unsigned int generation, const char *release,
+		   const char *test, json_t *value)
+{
+	json_object_set(value, "scenario", json_object_get(scn, "name"));
+	json_object_set_new(value, "generation", json_integer(generation));
+	json_object_set_new(value, "kernel", text(release));
+	json_object_set_new(value, "program", text(test));
+	json_array_append_new(res.values, value);
+	res.dirty = true;
+}
+
+/* 0 pass, 1 fail, 4 nothing ran; the same rule wherever a verdict is given */
+static int verdict(const unsigned int *count, const char *status)
+{
+	if (count[ST_FAIL] || count[ST_MISS] || strcmp(status, "complete"))
+		return EX_FAIL;
+	return count[ST_PASS] || count[ST_XFAIL] ? EX_PASS : EX_SKIP;
+}
+
+static const char *verdict_name(int v)
+{
+	return v == EX_PASS ? "PASS" : v == EX_SKIP ? "SKIP" : "FAIL";
+}
+
+static void totals(const char *status)
+{
+	json_t *t = json_object();
+
+	for (int i = 0; i < ST_COUNT; i++)
+		json_object_set_new(t, status_names[i], json_integer(res.count[i]));
+	json_object_set_new(res.root, "totals", t);
+	json_object_set_new(res.root, "known_issues_passed",
+			    json_integer(res.known_passed));
+	json_object_set_new(res.root, "duration", seconds(now() - res.start));
+	json_object_set_new(res.root, "status", json_string(status));
+	json_object_set_new(res.root, "verdict",
+			    json_string(!strcmp(status, "running") ? "NONE" :
+					verdict_name(verdict(res.count, status))));
+}
+
+static int write_file(void)
+{
+	char path[1024], tmp[1024];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/results.json", res.dir);
+	snprintf(tmp, sizeof(tmp), "%s/results.json.new", res.dir);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		err = -errno;
+	} else {
+		if (json_dumpfd(res.root, fd, JSON_INDENT(1) | JSON_SORT_KEYS) ||
+		    write(fd, "\n", 1) != 1 || fsync(fd))
+			err = errno ? -errno : -EIO;
+		if (close(fd) && !err)
+			err = -errno;
+		if (!err && rename(tmp, path))
+			err = -errno;
+		if (err)
+			unlink(tmp);
+	}
+	if (err && !res.broken)
+		complain("%s: %s: results stay as they were last written", path,
+			 strerror(-err));
+	if (err)
+		res.broken = true;
+	return err;
+}
+
+/**
+ * results_write() - bring results.json up to date
+ * @force: now, and not only if it is too far behind
+ *
+ * Return: 0, or a negative errno, complained about
+ */
+int results_write(bool force)
+{
+	double t = now();
+
+	if (!force && (!res.dirty || t - res.written < BEHIND_MAX))
+		return 0;
+	totals("running");
+	res.written = t;
+	res.dirty = false;
+	return write_file();
+}
+
+/**
+ * results_broken() - could results not be written?
+ *
+ * Return: true if so; there is no use in going on then
+ */
+bool results_broken(void)
+{
+	return res.broken;
+}
+
+static int show(json_t *root)
+{
+	json_t *s, *c, *line;
+	const char *status = json_string_value(json_object_get(root, "status"));
+	const char *ver = json_string_value(json_object_get(root, "verdict"));
+	json_t *kernel = json_object_get(root, "kernel");
+	unsigned int all[ST_COUNT] = { };
+	size_t n, m, l;
+
+	if (!status || !ver || !json_is_object(kernel) ||
+	    !json_is_array(json_object_get(root, "scenarios")) ||
+	    !json_is_array(json_object_get(root, "results")))
+		return -EINVAL;
+	fprintf(stderr, "\n%-36s %5s %5s %5s %5s %5s %5s %8s\n", "scenario", "gens",
+		"PASS", "FAIL", "XFAIL", "SKIP", "MISS", "seconds");
+	json_array_foreach(json_object_get(root, "scenarios"), n, s) {
+		unsigned int count[ST_COUNT] = { };
+		const char *name = json_string_value(json_object_get(s, "name"));
+
+		json_array_foreach(json_object_get(root, "results"), m, c) {
+			const char *of = json_string_value(json_object_get(c, "scenario"));
+			const char *st = json_string_value(json_object_get(c, "status"));
+
+			for (int i = 0; of && name && st && !strcmp(of, name) &&
+			     i < ST_COUNT; i++)
+				count[i] += !strcmp(st, status_names[i]);
+		}
+		for (int i = 0; i < ST_COUNT; i++)
+			all[i] += count[i];
+		fprintf(stderr, "%-36s %2d/%-2d %5u %5u %5u %5u %5u %8.1f\n",
+			name ? name : "?",
+			(int)json_integer_value(json_object_get(s, "generations")),
+			(int)json_integer_value(json_object_get(s, "generations_planned")),
+			count[ST_PASS], count[ST_FAIL], count[ST_XFAIL],
+			count[ST_SKIP], count[ST_MISS],
+			json_number_value(json_object_get(s, "duration")));
+	}
+	json_array_foreach(json_object_get(root, "results"), m, c) {
+		const char *st = json_string_value(json_object_get(c, "status"));
+		const char *of = json_string_value(json_object_get(c, "scenario"));
+
+		if (!st || !of || (strcmp(st, "FAIL") && strcmp(st, "MISS")))
+			continue;
+		fprintf(stderr, "\n%s %s generation %d: %s\n", st, of,
+			(int)json_integer_value(json_object_get(c, "generation")),
+			json_string_value(json_object_get(c, "test")));
+		if (json_object_get(c, "reason"))
+			fprintf(stderr, "    %s\n",
+				json_string_value(json_object_get(c, "reason")));
+		json_array_foreach(json_object_get(c, "evidence"), l, line)
+			if (l < 12)
+				fprintf(stderr, "    %s\n", json_string_value(line));
+		json_array_foreach(json_object_get(root, "scenarios"), l, s)
+			if (!strcmp(of, json_string_value(json_object_get(s, "name"))))
+				fprintf(stderr, "    again: %s\n",
+					json_string_value(json_object_get(s, "repeat")));
+	}
+	fprintf(stderr, "\nkernel %s (%s)\n",
+		json_string_value(json_object_get(kernel, "release")),
+		json_string_value(json_object_get(kernel, "image")));
+	fprintf(stderr, "%s: %u passed, %u failed, %u known issues, %u skipped, %u missing; %s in %.1f s\n",
+		ver, all[ST_PASS], all[ST_FAIL], all[ST_XFAIL], all[ST_SKIP],
+		all[ST_MISS], status,
+		json_number_value(json_object_get(root, "duration")));
+	if (json_integer_value(json_object_get(root, "known_issues_passed")))
+		fprintf(stderr, "%d checks passed that known issues say must fail\n",
+			(int)json_integer_value(json_object_get(root, "known_issues_passed")));
+	return 0;
+}
+
+/**
+ * results_close() - end a run's results
+ * @status: "complete", "interrupted" or "aborted"
+ *
+ * Return: exit status of the run
+ */
+int results_close(const char *status)
+{
+	int err;
+
+	totals(status);
+	err = write_file();
+	printf("1..%u\n", res.ktap);
+	printf("# Totals: pass:%u fail:%u xfail:%u xpass:0 skip:%u error:%u\n",
+	       res.count[ST_PASS], res.count[ST_FAIL], res.count[ST_XFAIL],
+	       res.count[ST_SKIP], res.count[ST_MISS]);
+	fflush(stdout);
+	show(res.root);
+	fprintf(stderr, "results: %s/results.json\n", res.dir);
+	if (err)
+		return EX_FAIL;
+	return verdict(res.count, status);
+}
+
+/**
+ * results_show() - print the summary of an earlier run
+ * @dir: its results directory, or the file
+ *
+ * Return: exit status, that of the run
+ */
+int results_show(const char *dir)
+{
+	json_error_t e;
+	char path[1024];
+	const char *ver;
+	json_t *root;
+
+	snprintf(path, sizeof(path), "%s/results.json", dir);
+	root = json_load_file(path, 0, &e);
+	if (!root) {
+		complain("%s:%d: %s", path, e.line, e.text);
+		return EX_CANNOT;
+	}
+	if (show(root)) {
+		complain("%s: not the results of a run", path);
+		json_decref(root);
+		return EX_CANNOT;
+	}
+	ver = json_string_value(json_object_get(root, "verdict"));
+	if (!strcmp(ver, "PASS"))
+		return EX_PASS;
+	return !strcmp(ver, "SKIP") ? EX_SKIP : EX_FAIL;
+}

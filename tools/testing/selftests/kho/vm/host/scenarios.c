@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * scenarios.c - read declarations from program files
+ */
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/kho.h"
+#include "host.h"
+
+static bool terminated(const char *s, size_t size, const char *chars)
+{
+	if (!memchr(s, '\0', size))
+		return false;
+	for (; *s; s++)
+		if (chars ? !strchr(chars, *s) : *s < ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+static const char *check(const struct kho_scenario *d)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+	static const char file[] = "abcdefghijklmnopqrstuvwxyz0123456789_-.";
+
+	if (d->magic != KHO_SCENARIO_MAGIC)
+		return "no magic number";
+	if (d->size != sizeof(*d))
+		return "another layout: program and khotest are of different versions";
+	if (!terminated(d->name, sizeof(d->name), name) || !*d->name)
+		return "bad name";
+	if (!terminated(d->summary, sizeof(d->summary), NULL) ||
+	    !terminated(d->cmdline, sizeof(d->cmdline), NULL))
+		return "text is not printable or not ended";
+	for (int i = 0; i < KHO_GEN_CMDLINES_MAX; i++)
+		if (!terminated(d->gen_cmdline[i], sizeof(d->gen_cmdline[i]), NULL))
+			return "command line is not printable or not ended";
+	for (int i = 0; i < KHO_FILES_MAX; i++)
+		if (!terminated(d->files[i], sizeof(d->files[i]), file))
+			return "bad file name";
+	for (int i = 0; i < KHO_PROGRAMS_MAX; i++)
+		if (!terminated(d->programs[i], sizeof(d->programs[i]), file))
+			return "bad program name";
+	if (d->nr_nodes > KHO_NODES_MAX)
+		return "too many nodes";
+	if (!d->generations)
+		return "no generations";
+	if (!d->nr_nodes && (!d->memory_mib || !d->cpus))
+		return "no memory or no CPU";
+	return NULL;
+}
+
+/**
+ * scenario_parse() - read the declarations of one program
+ * @elf: the file's content; not trusted
+ * @len: bytes
+ * @list: grown by what is found
+ * @nr: entries in @list
+ * @why: what is wrong, on failure
+ *
+ * Return: 0 (a file that is no 64-bit ELF or declares nothing is none's
+ * error), -EBADMSG
+ */
+int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
+		   const char **why)
+{
+	const unsigned char *base = elf;
+	Elf64_Ehdr eh;
+	Elf64_Shdr sh, str;
+	size_t i, off;
+
+	*why = NULL;
+	if (len < sizeof(eh) || memcmp(elf, ELFMAG, SELFMAG))
+		return 0;
+	memcpy(&eh, elf, sizeof(eh));
+	if (eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh.e_ident[EI_DATA] != ELFDATA2LSB)
+		return 0;
+	*why = "section headers are not within the file";
+	if (!eh.e_shnum || eh.e_shentsize != sizeof(sh) || eh.e_shoff > len ||
+	    (len - eh.e_shoff) / sizeof(sh) < eh.e_shnum ||
+	    eh.e_shstrndx >= eh.e_shnum)
+		return -EBADMSG;
+	memcpy(&str, base + eh.e_shoff + eh.e_shstrndx * sizeof(sh), sizeof(str));
+	if (str.sh_offset > len || str.sh_size > len - str.sh_offset)
+		return -EBADMSG;
+	for (i = 0; i < eh.e_shnum; i++) {
+		static const char want[] = KHO_SCENARIO_SECTION;
+
+		memcpy(&sh, base + eh.e_shoff + i * sizeof(sh), sizeof(sh));
+		if (sh.sh_name > str.sh_size ||
+		    str.sh_size - sh.sh_name < sizeof(want) ||
+		    memcmp(base + str.sh_offset + sh.sh_name, want, sizeof(want)))
+			continue;
+		*why = "declarations are not within the file";
+		if (sh.sh_offset > len || sh.sh_size > len - sh.sh_offset ||
+		    sh.sh_size % sizeof(struct kho_scenario))
+			return -EBADMSG;
+		for (off = 0; off < sh.sh_size; off += sizeof(struct kho_scenario)) {
+			struct scenario *grown, *s;
+
+			grown = realloc(*list, (*nr + 1) * sizeof(**list));
+			if (!grown)
+				return -ENOMEM;
+			*list = grown;
+			s = &grown[*nr];
+			memset(s, 0, sizeof(*s));
+			memcpy(&s->decl, base + sh.sh_offset + off, sizeof(s->decl));
+			*why = check(&s->decl);
+			if (*why)
+				return -EBADMSG;
+			for (int j = 0; j < *nr; j++) {
+				*why = "declared twice";
+				if (!strcmp(grown[j].decl.name, s->decl.name))
+					return -EBADMSG;
+			}
+			(*nr)++;
+		}
+	}
+	*why = NULL;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct scenario *x = a, *y = b;
+
+	return strcmp(x->decl.name, y->decl.name);
+}
+
+static int programs_only(const struct dirent *e)
+{
+	return !strncmp(e->d_name, "kho_", 4) && !strchr(e->d_name, '.');
+}
+
+/**
+ * scenarios_read() - read the declarations of all programs of a directory
+ * @dir: the directory
+ * @list: what they declare, sorted by name
+ *
+ * What is wrong with a program is complained about.
+ *
+ * Return: how many, or a negative errno
+ */
+int scenarios_read(const char *dir, struct scenario **list)
+{
+	struct dirent **e;
+	int n, nr = 0, err = 0;
+
+	*list = NULL;
+	n = scandir(dir, &e, programs_only, alphasort);
+	if (n < 0) {
+		complain("%s: %s", dir, strerror(errno));
+		return -errno;
+	}
+	for (int i = 0; i < n; i++) {
+		int had = nr, ret;
+		struct kho_blob b;
+		const char *why = NULL;
+		char path[1024];
+
+		snprintf(path, sizeof(path), "%s/%s", dir, e[i]->d_name);
+		ret = kho_read_file(path, &b);
+		if (!ret) {
+			ret = scenario_parse(b.data, b.len, list, &nr, &why);
+			kho_blob_free(&b);
+		}
+		if (ret && ret != -EISDIR) {
+			complain("%s: %s", path, why ? why : strerror(-ret));
+			err = ret;
+		}
+		for (; had < nr; had++)
+			snprintf((*list)[had].program,
+				 sizeof((*list)[had].program), "%s", e[i]->d_name);
+		free(e[i]);
+	}
+	free(e);
+	if (err)
+		return err;
+	if (nr)
+		qsort(*list, nr, sizeof(**list), by_name);
+	return nr;
+}
+
+/**
+ * scenario_matches() - is a scenario meant by a name?
+ * @s: the scenario
+ * @pattern: its name, or one or several parts of it as the dots divide them
+ *
+ * Return: true if so
+ */
+bool scenario_matches(const struct scenario *s, const char *pattern)
+{
+	size_t len = strlen(pattern);
+	const char *p = s->decl.name;
+
+	for (;;) {
+		if (!strncmp(p, pattern, len) && (!p[len] || p[len] == '.'))
+			return true;
+		p = strchr(p, '.');
+		if (!p)
+			return false;
+		p++;
+	}
+}
