@@ -541,7 +541,9 @@ static long pageblocks(const char *type)
 			     word = strtok_r(NULL, " ", &in), col++)
 				if (!strcmp(word, type))
 					want = col;
-			sum = want < 0 ? -1 : 0;
+			/* there is such a header for each node */
+			if (want >= 0 && sum < 0)
+				sum = 0;
 			continue;
 		}
 		if (sum < 0 || strncmp(line, "Node", 4) || !strstr(line, "zone"))

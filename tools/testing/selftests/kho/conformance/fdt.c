@@ -11,6 +11,8 @@
 
 #include "kho_test.h"
 
+#include <libfdt.h>
+
 #include "fdt_check.h"
 
 #define OUT	KHO_DEBUGFS "/out"
@@ -151,12 +153,24 @@ static void subtrees_agree(struct __test_metadata *_metadata, const char *dir)
 	}
 }
 
+/* one failure is told once: D9 is about the tree that cannot be read */
+#define NEED_OUT_FDT()							\
+	do {								\
+		struct kho_blob b_;					\
+		bool cut_ = kho_read_file(OUT "/fdt", &b_) ||		\
+			    b_.len < sizeof(struct fdt_header) ||	\
+			    fdt_totalsize(b_.data) > b_.len;		\
+									\
+		if (cut_)						\
+			SKIP(return, "out/fdt is missing or cut off, which is for D9 to say"); \
+		kho_blob_free(&b_);					\
+	} while (0)
+
 KHO_TEST(d11, out_subtrees_agree_with_fdt)
 {
+	NEED_OUT_FDT();
 	CHECK_ROOT(OUT);
-	EXPECT_LT(0, root.nr) {
-		TH_LOG("the tree has no subnode that can be read");
-	}
+	EXPECT_LT(0, root.nr);
 	subtrees_agree(_metadata, OUT);
 }
 
@@ -191,6 +205,7 @@ static void root_rules(struct __test_metadata *_metadata, const char *path)
 
 KHO_TEST(f3, out_map_is_memory)
 {
+	NEED_OUT_FDT();
 	root_rules(_metadata, OUT "/fdt");
 }
 
@@ -242,9 +257,15 @@ KHO_TEST(u16, in_is_what_out_was)
 	}
 	if (gen && !kho_state_load("fdt", gen - 1, &before)) {
 		READ(IN "/fdt", &b);
-		EXPECT_EQ(before.len, b.len) {
-			TH_LOG("in/fdt has %zu bytes, out/fdt had %zu", b.len, before.len);
+		/* the length that the header gives: out/fdt itself may be cut (D9) */
+		EXPECT_LE(sizeof(struct fdt_header), before.len);
+		EXPECT_EQ(fdt_totalsize(before.data), b.len) {
+			TH_LOG("in/fdt has %zu bytes, the tree in out/fdt had %u",
+			       b.len, fdt_totalsize(before.data));
 		}
+		EXPECT_LE(before.len, b.len);
+		EXPECT_EQ(0, memcmp(before.data, b.data,
+				    b.len < before.len ? b.len : before.len));
 		kho_blob_free(&b);
 		kho_blob_free(&before);
 	}

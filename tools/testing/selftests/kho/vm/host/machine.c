@@ -226,8 +226,10 @@ static void kernel_log(struct machine *m)
 		check(m, "", "kernel_log", ST_FAIL, "", json_incref(m->con_bad));
 	else if (!*m->why)
 		check(m, "", "kernel_log", ST_PASS, "", NULL);
-	json_array_clear(m->klog);
-	json_array_clear(m->con_bad);
+	json_decref(m->klog);
+	json_decref(m->con_bad);
+	m->klog = json_array();
+	m->con_bad = json_array();
 }
 
 /* a program ended, or will never: what is missing of it? */
@@ -256,7 +258,8 @@ static void program_over(struct machine *m, const char *how)
 		snprintf(reason, sizeof(reason), "ended with %s, and no test failed", how);
 		check(m, "", m->program, ST_FAIL, reason, json_incref(m->evidence));
 	}
-	json_array_clear(m->evidence);
+	json_decref(m->evidence);
+	m->evidence = json_array();
 	m->program[0] = '\0';
 }
 

@@ -170,7 +170,9 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
 	    exact ? arch.cpu_exact : arch.cpu);
 	arg(&a, "-smp");
-	arg(&a, "%u", exact ? 1 : cpus);
+	/* cores of one socket on two nodes are a machine that cannot be */
+	arg(&a, "cpus=%u,sockets=%u,cores=1,threads=1", exact ? 1 : cpus,
+	    exact ? 1 : cpus);
 	arg(&a, "-m");
 	arg(&a, "%u", mem);
 	for (u32 i = 0, cpu = 0; i < d->nr_nodes; i++) {
