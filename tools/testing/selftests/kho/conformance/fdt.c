@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -12,6 +13,7 @@
 #include "kho_test.h"
 
 #include <libfdt.h>
+#include <linux/kernel-page-flags.h>
 
 #include "fdt_check.h"
 
@@ -112,6 +114,20 @@ static bool in_scratch(u64 addr, u64 size)
 		    addr + size > r[i].addr)
 			return true;
 	return false;
+}
+
+/* the flags of the page at an address, as /proc/kpageflags has them */
+static int page_flags(u64 addr, u64 *flags)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	u64 at = addr / sysconf(_SC_PAGESIZE) * sizeof(*flags);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, flags, sizeof(*flags), at);
+	close(fd);
+	return n == sizeof(*flags) ? 0 : -EIO;
 }
 
 /* what the tree and the directory say of the subtrees must be one */
@@ -301,9 +317,24 @@ KHO_TEST(d14, out_luo)
 	luo(_metadata, OUT "/sub_fdts/LUO");
 }
 
+/* what a file shows must not be memory that was given away in the meantime */
 KHO_TEST(d14, in_luo)
 {
+	u64 flags;
+
 	luo(_metadata, IN "/sub_fdts/LUO");
+	if (access(IN "/sub_fdts/LUO", F_OK))
+		return;
+	CHECK_ROOT(IN);
+	for (int i = 0; i < root.nr; i++) {
+		if (strcmp(root.sub[i].name, "LUO") ||
+		    page_flags(root.sub[i].data, &flags))
+			continue;
+		EXPECT_EQ(0, flags >> KPF_BUDDY & 1) {
+			TH_LOG(IN "/sub_fdts/LUO shows the page at 0x%llx, which is free (/proc/kpageflags 0x%llx)",
+			       root.sub[i].data, flags);
+		}
+	}
 }
 
 /* kexec metadata */
@@ -537,7 +568,7 @@ KHO_TEST(m5, revival_is_logged)
 /* written in the cold boot, found in every generation, every byte of it */
 static void content(struct __test_metadata *_metadata, bool whole_pages)
 {
-	u64 size, align, bad, page = sysconf(_SC_PAGESIZE);
+	u64 size, align, bad, first, last, page = sysconf(_SC_PAGESIZE);
 	char name[64];
 	int seen = 0;
 
@@ -566,6 +597,17 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 			       name, bad, r->size, r->addr + bad);
 		}
 		kho_phys_unmap(map, r->addr, r->size);
+		/*
+		 * A page that the allocator got can still hold the old bytes:
+		 * what the kernel takes it for tells before it is too late.
+		 */
+		if (!page_flags(r->addr, &first) &&
+		    !page_flags(r->addr + r->size - 1, &last)) {
+			EXPECT_EQ(first, last) {
+				TH_LOG("%s: its last page has flags 0x%llx, its first 0x%llx (/proc/kpageflags)",
+				       name, last, first);
+			}
+		}
 		seen++;
 	}
 	if (!seen)
