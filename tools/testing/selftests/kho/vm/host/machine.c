@@ -230,6 +230,7 @@ static void kernel_log(struct machine *m)
 	json_decref(m->con_bad);
 	m->klog = json_array();
 	m->con_bad = json_array();
+	m->con_after = 0;
 }
 
 /* a program ended, or will never: what is missing of it? */
