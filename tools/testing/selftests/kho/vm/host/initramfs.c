@@ -226,7 +226,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 			err = -ENOPKG;
 		}
 	}
-	if (!err && s->decl.generations > 1) {
+	if (!err) {
 		err = add_file(&a, "kho/kernel", o->kernel, 0644);
 		if (err)
 			snprintf(why, size, "%s: %s", o->kernel, strerror(-err));
