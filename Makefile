@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The front door of a stand-alone checkout.
+#
+#   make run_tests   provide a kernel and packages, run the suite, leave results
+#   make check       prove the suite itself
+#   make bench       what the suite costs, against a bare boot
+#   make             build the programs: build/khotest
+#
+# KSRC=/path/to/linux    kernel source, instead of Debian's
+# KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
+# RESULTS=dir            where results go
+# SCENARIOS="name ..."   only these
+
+PACKAGES := gcc make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
+	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
+CHECK_PACKAGES := clang shellcheck python3 python3-jsonschema
+
+export KSRC KERNEL KCONFIG
+RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
+selftests := tools/testing/selftests
+say = @echo "[$(shell date +%H:%M:%S)] $(1)" >&2
+
+all: ksrc
+	@$(MAKE) --no-print-directory -C $(selftests) all KSRC="$$(cat build/ksrc)"
+	@ln -sfn kselftest/kho/khotest build/khotest
+
+packages:
+	@scripts/provide packages $(PACKAGES)
+
+ksrc: packages
+	@mkdir -p build
+	@scripts/provide source > build/ksrc.new
+	@cmp -s build/ksrc.new build/ksrc && rm build/ksrc.new || mv build/ksrc.new build/ksrc
+
+kernel: packages
+	@mkdir -p build
+	@if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > build/kernel.new
+	@mv build/kernel.new build/kernel
+
+run_tests:
+	$(call say,1 of 3: packages and kernel)
+	@$(MAKE) --no-print-directory kernel
+	$(call say,2 of 3: the suite)
+	@$(MAKE) --no-print-directory all
+	$(call say,3 of 3: machines; results in $(RESULTS))
+	@mkdir -p $(RESULTS)
+	@build/khotest run --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
+		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
+
+check:
+	@scripts/provide packages $(PACKAGES) $(CHECK_PACKAGES)
+	@tests/check
+
+bench: kernel all
+	@tests/bench "$$(cat build/kernel)"
+
+mutants: all
+	@tests/mutants
+
+clean:
+	rm -rf build
+
+.PHONY: all packages ksrc kernel run_tests check bench mutants clean
