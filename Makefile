@@ -8,6 +8,7 @@
 #   make             build the programs: build/khotest
 #
 # KSRC=/path/to/linux    kernel source, instead of Debian's
+# LINUX_SOURCE=package   Debian's package of it (linux-source-7.3)
 # KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
@@ -16,7 +17,7 @@ PACKAGES := gcc make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
 CHECK_PACKAGES := clang shellcheck python3 python3-jsonschema
 
-export KSRC KERNEL KCONFIG
+export KSRC KERNEL KCONFIG LINUX_SOURCE
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
 selftests := tools/testing/selftests
 say = @echo "[$(shell date +%H:%M:%S)] $(1)" >&2

@@ -3,12 +3,15 @@
 # Which libraries this machine can link, and what is left out without them.
 # That is said once, on stderr, with the Debian package that would help.
 
-ifneq ($(LLVM),)
+ifeq ($(origin CC),command line)
+kho_cc := $(CC)
+else ifneq ($(LLVM),)
 kho_cc := $(if $(filter %/,$(LLVM)),$(LLVM))clang$(if $(filter -%,$(LLVM)),$(LLVM))
 else
 kho_cc := $(CROSS_COMPILE)gcc
 endif
 kho_hash := \#
+kho_comma := ,
 
 # $(call kho_links,headers,libraries): y if a program with them links
 kho_links = $(shell { for h in stdio.h stdint.h $(1); do echo "$(kho_hash)include <$$h>"; done; \
@@ -20,6 +23,8 @@ kho_without = $(if $(filter clean emit_tests install run_tests,$(MAKECMDGOALS)),
 
 # Guests have no C library: what runs there is linked statically where that can be.
 KHO_STATIC := $(if $(call kho_links,,-static),-static)
+# libnuma resolves names of hosts, which we never ask it to; the linker warns
+KHO_QUIET := $(if $(call kho_links,,-Wl$(kho_comma)--no-warnings),-Wl$(kho_comma)--no-warnings)
 
 ifeq ($(call kho_links,libfdt.h,$(KHO_STATIC) -lfdt),y)
 KHO_FDT := y

@@ -264,6 +264,18 @@ int kho_cmdline_enabled(const char *cmdline)
 	}
 }
 
+static bool knows_debugfs(void)
+{
+	struct kho_blob b;
+	bool known;
+
+	if (kho_read_file("/proc/filesystems", &b))
+		return true;
+	known = strstr(b.data, "\tdebugfs\n");
+	kho_blob_free(&b);
+	return known;
+}
+
 /**
  * kho_why_not() - why KHO cannot be looked at here
  *
@@ -288,6 +300,8 @@ const char *kho_why_not(void)
 		return "KHO is switched off by kho= on the kernel command line";
 	if (!config_get("CONFIG_KEXEC_HANDOVER_DEBUGFS", &val) && val != 'y')
 		return "the kernel is built without CONFIG_KEXEC_HANDOVER_DEBUGFS";
+	if (!knows_debugfs())
+		return "the kernel is built without debugfs";
 	if (statfs("/sys/kernel/debug", &fs) || fs.f_type != DEBUGFS_MAGIC)
 		return "debugfs is not mounted on /sys/kernel/debug";
 	if (access(KHO_DEBUGFS, F_OK))
