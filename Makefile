@@ -20,7 +20,7 @@ CHECK_PACKAGES := clang shellcheck python3 python3-jsonschema
 export KSRC KERNEL KCONFIG LINUX_SOURCE
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
 selftests := tools/testing/selftests
-say = @echo "[$(shell date +%H:%M:%S)] $(1)" >&2
+say = @echo "[$$(date +%H:%M:%S)] $(1)" >&2
 
 all: ksrc
 	@$(MAKE) --no-print-directory -C $(selftests) all KSRC="$$(cat build/ksrc)"

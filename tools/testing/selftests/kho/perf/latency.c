@@ -164,6 +164,12 @@ static bool exists(const char *name, const char *kallsyms)
 	return false;
 }
 
+/* nothing of libperf may be called before; rings need the size of a page */
+static void __attribute__((constructor)) set_up_libperf(void)
+{
+	libperf_init(NULL);
+}
+
 static struct perf_evlist *open_one(const char *name, bool ret, long type)
 {
 	struct perf_event_attr attr = {
@@ -189,13 +195,12 @@ static struct perf_evlist *open_one(const char *name, bool ret, long type)
 	perf_evlist__add(list, sel);
 	perf_evlist__set_maps(list, cpus, threads);
 	err = perf_evlist__open(list);
-	if (!err)
-		err = perf_evlist__mmap(list, RING_PAGES);
 	if (err) {
 		errno = -err;
 		return NULL;
 	}
-	return list;
+	/* that one leaves errno as mmap() set it */
+	return perf_evlist__mmap(list, RING_PAGES) ? NULL : list;
 }
 
 static void take(struct probe *p, int which)
@@ -338,7 +343,6 @@ KHO_TEST_WHERE(p1, functions, not_here())
 		SKIP(return, "the kernel has no kprobe PMU");
 	ASSERT_LE(0, initrd);
 	ASSERT_EQ(0, kho_read_file("/proc/kallsyms", &kallsyms));
-	libperf_init(NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
 		struct probe *p = &probes[nr_probes];
 

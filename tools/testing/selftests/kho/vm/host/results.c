@@ -130,9 +130,25 @@ static int known_read(const char *path)
 	return 0;
 }
 
-/* the known issue that a failure of this check would be */
+/* a known issue may name what the check says of it: anything else is news */
+static bool says(json_t *issue, const char *reason, json_t *evidence)
+{
+	const char *want = json_string_value(json_object_get(issue, "evidence"));
+	json_t *line;
+	size_t n;
+
+	if (!want || !fnmatch(want, reason, 0))
+		return true;
+	json_array_foreach(evidence, n, line)
+		if (!fnmatch(want, json_string_value(line), 0))
+			return true;
+	return false;
+}
+
+/* the known issue that this failure is, or that a failure here would be */
 static json_t *known_issue(const char *scenario, const char *test,
-			   unsigned int generation, const char *release)
+			   unsigned int generation, const char *release,
+			   enum status status, const char *reason, json_t *evidence)
 {
 	json_t *i, *k, *g;
 	size_t n, m;
@@ -147,6 +163,8 @@ static json_t *known_issue(const char *scenario, const char *test,
 		if (fnmatch(json_string_value(json_object_get(i, "scenario")),
 			    scenario, 0) ||
 		    fnmatch(json_string_value(json_object_get(i, "test")), test, 0))
+			continue;
+		if (status == ST_FAIL && !says(i, reason, evidence))
 			continue;
 		json_array_foreach(json_object_get(i, "kernels"), m, k)
 			if (json_is_string(k) &&
@@ -262,7 +280,8 @@ void results_check(json_t *scn, unsigned int generation, const char *release,
 	for (char *p = full; *p; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p += 'a' - 'A';
-	issue = known_issue(scenario, full, generation, release);
+	issue = known_issue(scenario, full, generation, release, status, reason,
+			    evidence);
 	if (issue && status == ST_FAIL)
 		status = ST_XFAIL;
 	json_object_set_new(j, "scenario", json_string(scenario));
