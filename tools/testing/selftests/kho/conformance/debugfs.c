@@ -25,32 +25,40 @@
 /* each way of saying yes is used in some generation */
 #define SPELLINGS .gen_cmdline = { "kho=on", "kho=1", "kho=y" }
 
-KHO_SCENARIO(numa1,
+KHO_SCENARIO(numa1) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa1",
 	.summary = "the contract on one node, no producers, default scratch",
 	.memory_mib = 512, .cpus = 1, .generations = 3,
-	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS,
+};
 
-KHO_SCENARIO(numa1_producers,
+KHO_SCENARIO(numa1_producers) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa1_producers",
 	.summary = "the contract on one node, reserve_mem and live update",
 	.memory_mib = 512, .cpus = 1, .generations = 3,
 	.cmdline = PRODUCERS " kho_scratch=16M,64M,32M",
-	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS,
+};
 
-KHO_SCENARIO(numa2,
+KHO_SCENARIO(numa2) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa2",
 	.summary = "the contract on two nodes, no producers, explicit scratch",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
 	.cmdline = "kho_scratch=16M,64M,32M",
-	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS,
+};
 
-KHO_SCENARIO(numa2_producers,
+KHO_SCENARIO(numa2_producers) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa2_producers",
 	.summary = "the contract on two nodes, reserve_mem and live update",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
 	.cmdline = PRODUCERS,
-	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS);
+	.programs = { "kho_debugfs", "kho_fdt" }, SPELLINGS,
+};
 
 static struct kho_region scratch[KHO_REGIONS_MAX];
 static int nr_scratch;
@@ -76,11 +84,11 @@ static int kho_boot(void)
 	return kho_generation() < 0 ? -1 : kho_generation() > 0;
 }
 
-#define NEED_GENERATION()						\
-	do {								\
-		if (kho_boot() < 0)					\
-			SKIP(return, "not in a machine of khotest: not known how this kernel was booted"); \
-	} while (0)
+static const char *no_generation(void)
+{
+	return kho_why_not() ?: kho_boot() < 0 ?
+	       "not in a machine of khotest: not known how this kernel was booted" : NULL;
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -113,18 +121,19 @@ static int listing(const char *path, char *buf, size_t size)
 	return n;
 }
 
-#define EXPECT_LISTING(path, want)					\
-	do {								\
-		char seen[1024];					\
-		int ret = listing(path, seen, sizeof(seen));		\
-									\
-		EXPECT_LE(0, ret) {					\
-			TH_LOG("%s: %s", path, strerror(-ret));		\
-		}							\
-		EXPECT_STREQ(want, seen) {				\
-			TH_LOG("%s holds: %s; must hold: %s", path, seen, want); \
-		}							\
-	} while (0)
+static void expect_listing(struct __test_metadata *_metadata, const char *path,
+			   const char *want)
+{
+	char seen[1024];
+	int ret = listing(path, seen, sizeof(seen));
+
+	EXPECT_LE(0, ret) {
+		TH_LOG("%s: %s", path, strerror(-ret));
+	}
+	EXPECT_STREQ(want, seen) {
+		TH_LOG("%s holds: %s; must hold: %s", path, seen, want);
+	}
+}
 
 /* which subtrees the command line asks for */
 static const char *producers(void)
@@ -155,11 +164,10 @@ KHO_TEST(u3, scratch_is_reserved)
 	EXPECT_LT(0, scratch[0].size);
 }
 
-KHO_TEST(u8, interface_is_there)
+KHO_TEST_WHERE(u8, interface_is_there, no_generation())
 {
 	char seen[256];
 
-	NEED_GENERATION();
 	listing(KHO_DEBUGFS, seen, sizeof(seen));
 	EXPECT_STREQ(kho_boot() ? "in out " : "out ", seen) {
 		TH_LOG(KHO_DEBUGFS " holds: %s", seen);
@@ -168,19 +176,18 @@ KHO_TEST(u8, interface_is_there)
 
 KHO_TEST(d1, out_files)
 {
-	EXPECT_LISTING(OUT, "fdt scratch_len scratch_phys sub_fdts ");
+	expect_listing(_metadata, OUT, "fdt scratch_len scratch_phys sub_fdts ");
 }
 
 KHO_TEST(d1, in_files)
 {
 	if (access(IN, F_OK))
 		SKIP(return, "no in/: this kernel was not handed over to");
-	EXPECT_LISTING(IN, "fdt sub_fdts ");
+	expect_listing(_metadata, IN, "fdt sub_fdts ");
 }
 
-KHO_TEST(d2, in_iff_handed_over)
+KHO_TEST_WHERE(d2, in_iff_handed_over, no_generation())
 {
-	NEED_GENERATION();
 	EXPECT_EQ(!!kho_boot(), !access(IN, F_OK)) {
 		TH_LOG("generation %d, in/ %s", kho_generation(),
 		       access(IN, F_OK) ? "is not there" : "is there");
@@ -325,16 +332,15 @@ KHO_TEST(d13, out_subtrees)
 {
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: producers are not known");
-	EXPECT_LISTING(OUT "/sub_fdts", producers());
+	expect_listing(_metadata, OUT "/sub_fdts", producers());
 }
 
-KHO_TEST(u18, in_subtrees)
+KHO_TEST_WHERE(u18, in_subtrees, no_generation())
 {
-	NEED_GENERATION();
 	if (!kho_boot())
 		SKIP(return, "cold boot: nothing was handed over");
 	/* the producers are the same in each generation of these machines */
-	EXPECT_LISTING(IN "/sub_fdts", producers());
+	expect_listing(_metadata, IN "/sub_fdts", producers());
 }
 
 KHO_TEST(d14, blob_sizes)
@@ -582,12 +588,7 @@ static bool explicit_sizes(u64 *size)
 	if (kho_cmdline_get(NULL, "kho_scratch", 0, val, sizeof(val)))
 		return false;
 	for (int i = 0; i < 3; i++) {
-		size[i] = strtoull(p, &p, 0);
-		switch (*p) {
-		case 'G': size[i] <<= 10; /* fall through */
-		case 'M': size[i] <<= 10; /* fall through */
-		case 'K': size[i] <<= 10; p++;
-		}
+		size[i] = kho_memparse(p, &p);
 		if (*p != (i < 2 ? ',' : '\0'))
 			return false;
 		p++;
@@ -640,11 +641,10 @@ KHO_TEST(s7, default_sizes_follow_boot_allocations)
 	EXPECT_LE(scratch_align(), sum);
 }
 
-KHO_TEST(s18, regions_are_those_of_the_cold_boot)
+KHO_TEST_WHERE(s18, regions_are_those_of_the_cold_boot, no_generation())
 {
 	struct kho_blob b;
 
-	NEED_GENERATION();
 	READ_SCRATCH();
 	if (!kho_boot()) {
 		ASSERT_EQ(0, kho_state_save("scratch", scratch,
@@ -657,8 +657,9 @@ KHO_TEST(s18, regions_are_those_of_the_cold_boot)
 		const struct kho_region *old = (struct kho_region *)b.data + i;
 
 		EXPECT_EQ(0, memcmp(old, &scratch[i], sizeof(*old))) {
-			TH_LOG("region %zu: 0x%llx bytes at 0x%llx, after the cold boot 0x%llx at 0x%llx",
-			       i, scratch[i].size, scratch[i].addr, old->size,
+			TH_LOG("region %zu: 0x%llx bytes at 0x%llx", i,
+			       scratch[i].size, scratch[i].addr);
+			TH_LOG("after the cold boot: 0x%llx at 0x%llx", old->size,
 			       old->addr);
 		}
 	}
@@ -666,13 +667,12 @@ KHO_TEST(s18, regions_are_those_of_the_cold_boot)
 }
 
 /* room for a kernel is room in scratch: the load itself is the proof */
-KHO_TEST(u12, a_kernel_can_be_loaded)
+KHO_TEST_WHERE(u12, a_kernel_can_be_loaded, no_generation())
 {
 	char before[1024], after[1024];
 	static struct kho_region again[KHO_REGIONS_MAX];
 	int fd, err;
 
-	NEED_GENERATION();
 	READ_SCRATCH();
 	listing(OUT "/sub_fdts", before, sizeof(before));
 	fd = kho_next_initrd();

@@ -12,7 +12,8 @@
 
 #include "kho_test.h"
 
-KHO_SCENARIO(walk,
+KHO_SCENARIO(walk) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.switch",
 	.summary = "all forms of kho=, valid, invalid and repeated",
 	.memory_mib = 512, .cpus = 1, .generations = 9,
@@ -20,19 +21,24 @@ KHO_SCENARIO(walk,
 		"kho=off", "kho=0", "kho=n", "kho=x kho= kho=2 kho",
 		"kho=on kho=off", "kho=on kho_scratch=64G,64M,16M",
 		"kho=off kho=on kho=x", "kho=y", "kho=1",
-	});
+	},
+};
 
-KHO_SCENARIO(debugfs_off,
+KHO_SCENARIO(debugfs_off) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.debugfs_off",
 	.summary = "KHO where debugfs is switched off",
 	.memory_mib = 512, .cpus = 1, .generations = 2,
-	.cmdline = "kho=on debugfs=off");
+	.cmdline = "kho=on debugfs=off",
+};
 
-KHO_SCENARIO(debugfs_off_later,
+KHO_SCENARIO(debugfs_off_later) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.debugfs_off_later",
 	.summary = "a handover into a kernel with debugfs switched off",
 	.memory_mib = 512, .cpus = 1, .generations = 2, .step_seconds = 20,
-	.gen_cmdline = { "kho=on", "kho=on debugfs=off" });
+	.gen_cmdline = { "kho=on", "kho=on debugfs=off" },
+};
 
 /* what generation i of the walk must be like */
 static const struct {

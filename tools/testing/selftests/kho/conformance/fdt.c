@@ -24,22 +24,22 @@ static struct kho_problems problems;
 static struct kho_root root;
 static struct kho_reservations resv;
 
-#define EXPECT_NO_PROBLEMS(what)					\
-	do {								\
-		for (unsigned int n_ = 0; n_ < problems.nr &&		\
-		     n_ < KHO_PROBLEMS_MAX; n_++)			\
-			TH_LOG("%s: %s", what, problems.text[n_]);	\
-		EXPECT_EQ(0, problems.nr);				\
-	} while (0)
+static void expect_no_problems(struct __test_metadata *_metadata, const char *what)
+{
+	for (unsigned int n = 0; n < problems.nr && n < KHO_PROBLEMS_MAX; n++)
+		TH_LOG("%s: %s", what, problems.text[n]);
+	EXPECT_EQ(0, problems.nr);
+}
 
-#define READ(path, blob)						\
-	do {								\
-		int err_ = kho_read_file(path, blob);			\
-									\
-		ASSERT_EQ(0, err_) {					\
-			TH_LOG("%s: %s", path, strerror(-err_));	\
-		}							\
-	} while (0)
+static void read_blob(struct __test_metadata *_metadata, const char *path,
+		      struct kho_blob *blob)
+{
+	int err = kho_read_file(path, blob);
+
+	ASSERT_EQ(0, err) {
+		TH_LOG("%s: %s", path, strerror(-err));
+	}
+}
 
 static bool handed_over(void)
 {
@@ -48,29 +48,29 @@ static bool handed_over(void)
 	return gen < 0 ? !access(IN, F_OK) : gen > 0;
 }
 
-#define NEED_HANDOVER()							\
-	do {								\
-		if (!handed_over())					\
-			SKIP(return, "cold boot: nothing was handed over"); \
-	} while (0)
+static const char *no_handover(void)
+{
+	return kho_why_not() ?: handed_over() ? NULL :
+	       "cold boot: nothing was handed over";
+}
 
-#define NEED_RESERVE_MEM()						\
-	do {								\
-		if (kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0))	\
-			SKIP(return, "no reserve_mem= on the command line"); \
-	} while (0)
+static const char *no_reserve_mem(void)
+{
+	return kho_why_not() ?:
+	       kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0) ?
+	       "no reserve_mem= on the command line" : NULL;
+}
 
 /* a tree as the kernel may have it, in one direction */
-#define CHECK_ROOT(dir)							\
-	do {								\
-		struct kho_blob b_;					\
-									\
-		READ(dir "/fdt", &b_);					\
-		memset(&problems, 0, sizeof(problems));			\
-		kho_check_root(b_.data, b_.len, KHO_COMPATIBLE, &root,	\
-			       &problems);				\
-		kho_blob_free(&b_);					\
-	} while (0)
+static void check_root(struct __test_metadata *_metadata, const char *path)
+{
+	struct kho_blob b;
+
+	read_blob(_metadata, path, &b);
+	memset(&problems, 0, sizeof(problems));
+	kho_check_root(b.data, b.len, KHO_COMPATIBLE, &root, &problems);
+	kho_blob_free(&b);
+}
 
 KHO_TEST(u9, out_fdt_is_there)
 {
@@ -81,15 +81,14 @@ KHO_TEST(u9, out_fdt_is_there)
 
 KHO_TEST(d9, out_fdt_is_complete)
 {
-	CHECK_ROOT(OUT);
-	EXPECT_NO_PROBLEMS(OUT "/fdt");
+	check_root(_metadata, OUT "/fdt");
+	expect_no_problems(_metadata, OUT "/fdt");
 }
 
-KHO_TEST(d10, in_fdt_is_complete)
+KHO_TEST_WHERE(d10, in_fdt_is_complete, no_handover())
 {
-	NEED_HANDOVER();
-	CHECK_ROOT(IN);
-	EXPECT_NO_PROBLEMS(IN "/fdt");
+	check_root(_metadata, IN "/fdt");
+	expect_no_problems(_metadata, IN "/fdt");
 }
 
 static bool in_ram(u64 addr, u64 size)
@@ -170,30 +169,32 @@ static void subtrees_agree(struct __test_metadata *_metadata, const char *dir)
 }
 
 /* one failure is told once: D9 is about the tree that cannot be read */
-#define NEED_OUT_FDT()							\
-	do {								\
-		struct kho_blob b_;					\
-		bool cut_ = kho_read_file(OUT "/fdt", &b_) ||		\
-			    b_.len < sizeof(struct fdt_header) ||	\
-			    fdt_totalsize(b_.data) > b_.len;		\
-									\
-		if (cut_)						\
-			SKIP(return, "out/fdt is missing or cut off, which is for D9 to say"); \
-		kho_blob_free(&b_);					\
-	} while (0)
-
-KHO_TEST(d11, out_subtrees_agree_with_fdt)
+static const char *no_out_fdt(void)
 {
-	NEED_OUT_FDT();
-	CHECK_ROOT(OUT);
+	const char *why = kho_why_not();
+	struct kho_blob b;
+
+	if (why)
+		return why;
+	why = "out/fdt is missing or cut off, which is for D9 to say";
+	if (kho_read_file(OUT "/fdt", &b))
+		return why;
+	if (b.len >= sizeof(struct fdt_header) && fdt_totalsize(b.data) <= b.len)
+		why = NULL;
+	kho_blob_free(&b);
+	return why;
+}
+
+KHO_TEST_WHERE(d11, out_subtrees_agree_with_fdt, no_out_fdt())
+{
+	check_root(_metadata, OUT "/fdt");
 	EXPECT_LT(0, root.nr);
 	subtrees_agree(_metadata, OUT);
 }
 
-KHO_TEST(d12, in_subtrees_agree_with_fdt)
+KHO_TEST_WHERE(d12, in_subtrees_agree_with_fdt, no_handover())
 {
-	NEED_HANDOVER();
-	CHECK_ROOT(IN);
+	check_root(_metadata, IN "/fdt");
 	EXPECT_LT(0, root.nr);
 	subtrees_agree(_metadata, IN);
 }
@@ -210,7 +211,7 @@ static void root_rules(struct __test_metadata *_metadata, const char *path)
 	memset(&problems, 0, sizeof(problems));
 	kho_check_root(b.data, b.len, KHO_COMPATIBLE, &root, &problems);
 	kho_blob_free(&b);
-	EXPECT_NO_PROBLEMS(path);
+	expect_no_problems(_metadata, path);
 	EXPECT_TRUE(in_ram(root.map, sysconf(_SC_PAGESIZE))) {
 		TH_LOG("preserved-memory-map 0x%llx is not System RAM", root.map);
 	}
@@ -219,15 +220,13 @@ static void root_rules(struct __test_metadata *_metadata, const char *path)
 	}
 }
 
-KHO_TEST(f3, out_map_is_memory)
+KHO_TEST_WHERE(f3, out_map_is_memory, no_out_fdt())
 {
-	NEED_OUT_FDT();
 	root_rules(_metadata, OUT "/fdt");
 }
 
-KHO_TEST(f3, in_map_is_memory)
+KHO_TEST_WHERE(f3, in_map_is_memory, no_handover())
 {
-	NEED_HANDOVER();
 	root_rules(_metadata, IN "/fdt");
 }
 
@@ -257,7 +256,7 @@ KHO_TEST(u16, in_is_what_out_was)
 			}
 			continue;
 		}
-		READ(path, &b);
+		read_blob(_metadata, path, &b);
 		EXPECT_EQ(before.len, b.len);
 		EXPECT_EQ(0, memcmp(before.data, b.data,
 				    b.len < before.len ? b.len : before.len)) {
@@ -272,7 +271,7 @@ KHO_TEST(u16, in_is_what_out_was)
 		kho_blob_free(&b);
 	}
 	if (gen && !kho_state_load("fdt", gen - 1, &before)) {
-		READ(IN "/fdt", &b);
+		read_blob(_metadata, IN "/fdt", &b);
 		/* the length that the header gives: out/fdt itself may be cut (D9) */
 		EXPECT_LE(sizeof(struct fdt_header), before.len);
 		EXPECT_EQ(fdt_totalsize(before.data), b.len) {
@@ -287,13 +286,12 @@ KHO_TEST(u16, in_is_what_out_was)
 	}
 }
 
-KHO_TEST(d10, in_fdt_is_constant)
+KHO_TEST_WHERE(d10, in_fdt_is_constant, no_handover())
 {
 	struct kho_blob a, b;
 
-	NEED_HANDOVER();
-	READ(IN "/fdt", &a);
-	READ(IN "/fdt", &b);
+	read_blob(_metadata, IN "/fdt", &a);
+	read_blob(_metadata, IN "/fdt", &b);
 	EXPECT_EQ(a.len, b.len);
 	EXPECT_EQ(0, memcmp(a.data, b.data, a.len));
 	kho_blob_free(&a);
@@ -308,7 +306,7 @@ static void luo(struct __test_metadata *_metadata, const char *path)
 		SKIP(return, "no live update blob here");
 	memset(&problems, 0, sizeof(problems));
 	kho_check_luo(b.data, b.len, &problems);
-	EXPECT_NO_PROBLEMS(path);
+	expect_no_problems(_metadata, path);
 	kho_blob_free(&b);
 }
 
@@ -325,14 +323,14 @@ KHO_TEST(d14, in_luo)
 	luo(_metadata, IN "/sub_fdts/LUO");
 	if (access(IN "/sub_fdts/LUO", F_OK))
 		return;
-	CHECK_ROOT(IN);
+	check_root(_metadata, IN "/fdt");
 	for (int i = 0; i < root.nr; i++) {
 		if (strcmp(root.sub[i].name, "LUO") ||
 		    page_flags(root.sub[i].data, &flags))
 			continue;
 		EXPECT_EQ(0, flags >> KPF_BUDDY & 1) {
-			TH_LOG(IN "/sub_fdts/LUO shows the page at 0x%llx, which is free (/proc/kpageflags 0x%llx)",
-			       root.sub[i].data, flags);
+			TH_LOG(IN "/sub_fdts/LUO shows the page at 0x%llx", root.sub[i].data);
+			TH_LOG("which is free (/proc/kpageflags 0x%llx)", flags);
 		}
 	}
 }
@@ -351,7 +349,7 @@ static void metadata(struct __test_metadata *_metadata, const char *path,
 	}
 	memset(&problems, 0, sizeof(problems));
 	kho_check_metadata(b.data, b.len, m, &problems);
-	EXPECT_NO_PROBLEMS(path);
+	expect_no_problems(_metadata, path);
 	kho_blob_free(&b);
 }
 
@@ -362,11 +360,10 @@ KHO_TEST(k1, out_layout)
 	metadata(_metadata, OUT "/sub_fdts/kexec-metadata", &m);
 }
 
-KHO_TEST(k1, in_layout)
+KHO_TEST_WHERE(k1, in_layout, no_handover())
 {
 	struct kho_metadata m;
 
-	NEED_HANDOVER();
 	metadata(_metadata, IN "/sub_fdts/kexec-metadata", &m);
 }
 
@@ -439,20 +436,17 @@ static void reservations(struct __test_metadata *_metadata, const char *path)
 	}
 	memset(&problems, 0, sizeof(problems));
 	kho_check_memblock(b.data, b.len, &resv, &problems);
-	EXPECT_NO_PROBLEMS(path);
+	expect_no_problems(_metadata, path);
 	kho_blob_free(&b);
 }
 
-KHO_TEST(m3, out_tree)
+KHO_TEST_WHERE(m3, out_tree, no_reserve_mem())
 {
-	NEED_RESERVE_MEM();
 	reservations(_metadata, OUT "/sub_fdts/memblock");
 }
 
-KHO_TEST(m3, in_tree)
+KHO_TEST_WHERE(m3, in_tree, no_reserve_mem() ?: no_handover())
 {
-	NEED_RESERVE_MEM();
-	NEED_HANDOVER();
 	reservations(_metadata, IN "/sub_fdts/memblock");
 }
 
@@ -473,12 +467,7 @@ static bool asked_for(unsigned int nth, u64 *size, u64 *align, char *name,
 	if (kho_cmdline_get(NULL, "reserve_mem", nth, val, sizeof(val)))
 		return false;
 	for (int i = 0; i < 2; i++) {
-		*out[i] = strtoull(p, &p, 0);
-		switch (*p) {
-		case 'G': *out[i] <<= 10; /* fall through */
-		case 'M': *out[i] <<= 10; /* fall through */
-		case 'K': *out[i] <<= 10; p++;
-		}
+		*out[i] = kho_memparse(p, &p);
 		if (*p++ != ':')
 			return false;
 	}
@@ -494,13 +483,12 @@ static const struct kho_region *reservation(const char *name)
 	return NULL;
 }
 
-KHO_TEST(m1, reservations_are_as_asked_for)
+KHO_TEST_WHERE(m1, reservations_are_as_asked_for, no_reserve_mem())
 {
 	u64 size, align;
 	char name[64];
 	int n;
 
-	NEED_RESERVE_MEM();
 	reservations(_metadata, OUT "/sub_fdts/memblock");
 	for (n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
 		const struct kho_region *r = reservation(name);
@@ -518,13 +506,12 @@ KHO_TEST(m1, reservations_are_as_asked_for)
 	EXPECT_EQ(n, resv.nr);
 }
 
-KHO_TEST(m2, addresses_stay)
+KHO_TEST_WHERE(m2, addresses_stay, no_reserve_mem())
 {
 	struct kho_blob b;
 	u64 size, align;
 	char name[64];
 
-	NEED_RESERVE_MEM();
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: earlier addresses are not known");
 	reservations(_metadata, OUT "/sub_fdts/memblock");
@@ -550,12 +537,11 @@ KHO_TEST(m2, addresses_stay)
 	kho_blob_free(&b);
 }
 
-KHO_TEST(m5, revival_is_logged)
+KHO_TEST_WHERE(m5, revival_is_logged, no_reserve_mem())
 {
 	char name[64], want[128];
 	u64 size, align;
 
-	NEED_RESERVE_MEM();
 	for (int n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
 		snprintf(want, sizeof(want),
 			 "Revived memory reservation '%s' from KHO", name);
@@ -572,7 +558,6 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 	char name[64];
 	int seen = 0;
 
-	NEED_RESERVE_MEM();
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: nobody wrote into the reservations");
 	reservations(_metadata, OUT "/sub_fdts/memblock");
@@ -593,7 +578,7 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 			kho_pattern_fill(map, r->size, n + 1);
 		err = kho_pattern_check(map, r->size, n + 1, &bad);
 		EXPECT_EQ(0, err) {
-			TH_LOG("%s: byte %llu of %llu (at 0x%llx) is not what was written in generation 0",
+			TH_LOG("%s: byte %llu of %llu (at 0x%llx) is not what generation 0 wrote",
 			       name, bad, r->size, r->addr + bad);
 		}
 		kho_phys_unmap(map, r->addr, r->size);
@@ -604,8 +589,8 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 		if (!page_flags(r->addr, &first) &&
 		    !page_flags(r->addr + r->size - 1, &last)) {
 			EXPECT_EQ(first, last) {
-				TH_LOG("%s: its last page has flags 0x%llx, its first 0x%llx (/proc/kpageflags)",
-				       name, last, first);
+				TH_LOG("%s: /proc/kpageflags: first page 0x%llx, last page 0x%llx",
+				       name, first, last);
 			}
 		}
 		seen++;
@@ -614,12 +599,12 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 		SKIP(return, "no such reservation on the command line");
 }
 
-KHO_TEST(m8, content_of_whole_pages)
+KHO_TEST_WHERE(m8, content_of_whole_pages, no_reserve_mem())
 {
 	content(_metadata, true);
 }
 
-KHO_TEST(m8, content_of_partial_page)
+KHO_TEST_WHERE(m8, content_of_partial_page, no_reserve_mem())
 {
 	content(_metadata, false);
 }

@@ -15,13 +15,15 @@
 
 #include "fdt_check.h"
 
-KHO_SCENARIO(kexec_tools,
+KHO_SCENARIO(kexec_tools) = {
+	KHO_SCENARIO_HEAD,
 	.name = "conformance.kexec_tools",
 	.summary = "the KHO kexec by kexec-tools, as documented",
 	.memory_mib = 512, .cpus = 1, .generations = 2,
 	.flags = KHO_SC_PROGRAM_KEXECS,
 	.cmdline = "kho=on reserve_mem=2M:4K:kho_a",
-	.files = { "kexec" });
+	.files = { "kexec" },
+};
 
 #define SEED	0x6b65786563ULL
 
@@ -97,7 +99,7 @@ static int run(const char *const *argv)
 KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 {
 	char cmdline[2048], initrd[32];
-	const char *argv[] = {
+	const char *argv[8] = {
 		"kexec", "-l", "/kho/kernel", "--initrd", initrd, cmdline, "-s",
 		NULL
 	};

@@ -10,6 +10,7 @@
 
 #include "kselftest_harness.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -59,7 +60,7 @@ static void __attribute__((constructor)) kho_test_begin(void)
  * @why_not: expression: the reason to skip, or NULL
  */
 #define KHO_TEST_WHERE(id, name, why_not)				\
-	_Static_assert(KHO_REQ_##id < KHO_REQ_COUNT, "requirement");	\
+	static_assert(KHO_REQ_##id < KHO_REQ_COUNT, "requirement");	\
 	static void id##__##name##_body(struct __test_metadata *_metadata); \
 	TEST(id##__##name)						\
 	{								\

@@ -5,11 +5,13 @@
 #ifndef KHO_REQUIREMENTS_H
 #define KHO_REQUIREMENTS_H
 
-#define KHO_REQ(id, name, kind, statement, source)	KHO_REQ_##id,
+#define KHO_REQ(id, ...)	KHO_REQ_##id,
+
 enum kho_requirement {
 #include "requirements.def"
 	KHO_REQ_COUNT
 };
+
 #undef KHO_REQ
 
 #endif /* KHO_REQUIREMENTS_H */

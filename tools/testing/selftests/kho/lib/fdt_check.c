@@ -82,8 +82,8 @@ static bool whole(const void *blob, size_t len, struct kho_problems *p)
 }
 
 /* "compatible" of a node: exactly one string */
-static void compatible(const void *fdt, int node, const char *path,
-		       const char *want, struct kho_problems *p)
+static void check_compatible(const void *fdt, int node, const char *path,
+			     const char *want, struct kho_problems *p)
 {
 	char buf[SHOWN_MAX];
 	const char *val;
@@ -206,7 +206,7 @@ void kho_check_root(const void *blob, size_t len, const char *compatible_with,
 	name = fdt_get_name(blob, 0, &name_len);
 	if (!name || name_len)
 		wrong(p, "/: the root has a name");
-	compatible(blob, 0, "/", compatible_with, p);
+	check_compatible(blob, 0, "/", compatible_with, p);
 	only(blob, 0, "/", root_props, ARRAY_SIZE(root_props), p);
 	root->map = get64(blob, 0, "/", "preserved-memory-map", p);
 	if (!root->map || root->map % page)
@@ -253,7 +253,7 @@ void kho_check_memblock(const void *blob, size_t len,
 	memset(r, 0, sizeof(*r));
 	if (!whole(blob, len, p))
 		return;
-	compatible(blob, 0, "/", "memblock-v1", p);
+	check_compatible(blob, 0, "/", "memblock-v1", p);
 	only(blob, 0, "/", root_props, ARRAY_SIZE(root_props), p);
 	fdt_for_each_subnode(node, blob, 0) {
 		struct kho_region *range = &r->range[r->nr];
@@ -267,7 +267,7 @@ void kho_check_memblock(const void *blob, size_t len,
 		for (int i = 0; i < r->nr; i++)
 			if (!strcmp(r->name[i], r->name[r->nr]))
 				wrong(p, "%s: twice", path);
-		compatible(blob, node, path, "reserve-mem-v1", p);
+		check_compatible(blob, node, path, "reserve-mem-v1", p);
 		only(blob, node, path, props, ARRAY_SIZE(props), p);
 		range->addr = get64(blob, node, path, "start", p);
 		range->size = get64(blob, node, path, "size", p);

@@ -264,6 +264,26 @@ int kho_cmdline_enabled(const char *cmdline)
 	}
 }
 
+/**
+ * kho_memparse() - a size as the kernel's command line takes it
+ * @s: the text: a number, then K, M, G or nothing
+ * @end: set to what follows the size
+ *
+ * Return: the size in bytes
+ */
+u64 kho_memparse(const char *s, char **end)
+{
+	static const char suffix[] = "KMG";
+	u64 size = strtoull(s, end, 0);
+	const char *p = **end ? strchr(suffix, **end) : NULL;
+
+	if (p) {
+		size <<= 10 * (p - suffix + 1);
+		(*end)++;
+	}
+	return size;
+}
+
 static bool knows_debugfs(void)
 {
 	struct kho_blob b;

@@ -48,6 +48,7 @@ int kho_read_file_at(int dirfd, const char *name, size_t chunk,
 void kho_blob_free(struct kho_blob *blob);
 int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
 		    char *val, size_t size);
+u64 kho_memparse(const char *s, char **end);
 int kho_generation(void);
 const char *kho_scenario_name(void);
 int kho_cmdline_enabled(const char *cmdline);

@@ -90,14 +90,14 @@ struct kho_scenario {
  * KHO_SCENARIO() - declare a scenario
  * @ident: C identifier of the declaration
  *
- * The designated initialisers of the declaration are the other arguments.
+ * Followed by "= { KHO_SCENARIO_HEAD, ... };", with what the scenario wants as
+ * designated initialisers.
  */
-#define KHO_SCENARIO(ident, ...)					\
+#define KHO_SCENARIO(ident)						\
 	static const struct kho_scenario ident				\
-	__used __aligned(8) __section(KHO_SCENARIO_SECTION) = { \
-		.magic = KHO_SCENARIO_MAGIC,				\
-		.size = sizeof(struct kho_scenario),			\
-		__VA_ARGS__						\
-	}
+	__used __aligned(8) __section(KHO_SCENARIO_SECTION)
+
+#define KHO_SCENARIO_HEAD						\
+	.magic = KHO_SCENARIO_MAGIC, .size = sizeof(struct kho_scenario)
 
 #endif /* KHO_SCENARIO_H */

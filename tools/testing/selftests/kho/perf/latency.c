@@ -29,29 +29,32 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#if __has_include(<linux/liveupdate.h>)
+#ifdef HAVE_LIVEUPDATE
 #include <linux/liveupdate.h>
-#define HAVE_LIVEUPDATE	1
 #endif
 
-KHO_SCENARIO(clocked,
+KHO_SCENARIO(clocked) = {
+	KHO_SCENARIO_HEAD,
 	.name = "perf.latency.clock",
 	.summary = "kexec_file_load and KHO's functions, by the clock",
 	.memory_mib = 512, .cpus = 1, .generations = 1,
-	.cmdline = "kho=on liveupdate=on");
+	.cmdline = "kho=on liveupdate=on",
+};
 
-KHO_SCENARIO(exact,
+KHO_SCENARIO(exact) = {
+	KHO_SCENARIO_HEAD,
 	.name = "perf.latency.exact",
 	.summary = "kexec_file_load and KHO's functions, in instructions",
 	.memory_mib = 512, .cpus = 1, .generations = 1, .flags = KHO_SC_EXACT,
 	.step_seconds = 120,
-	.cmdline = "kho=on liveupdate=on");
+	.cmdline = "kho=on liveupdate=on",
+};
 
 #define WARM_UP		3
 #define LOADS		20
 #define PROBED_LOADS	5
 #define SESSIONS	20
-#define MEMFD_SIZE	(1 << 20)
+#define MEMFD_SIZE	0x100000
 #define SAMPLES_MAX	8192
 #define RING_PAGES	256
 /* log2 buckets of a histogram; what is longer is counted in the last */
@@ -114,9 +117,10 @@ static void tell(const char *name, const u64 *sample, int n)
 
 	memcpy(s, sample, n * sizeof(*s));
 	qsort(s, n, sizeof(*s), by_size);
-	printf("# kho: value name=latency.%s.%s unit=%s value=%llu n=%d min=%llu p90=%llu p99=%llu max=%llu samples=",
+	printf("# kho: value name=latency.%s.%s unit=%s value=%llu n=%d",
 	       exact_mode() ? "exact" : "clock", name,
-	       exact_mode() ? "instructions" : "ns", s[n / 2], n, s[0],
+	       exact_mode() ? "instructions" : "ns", s[n / 2], n);
+	printf(" min=%llu p90=%llu p99=%llu max=%llu samples=", s[0],
 	       s[n * 90 / 100], s[n * 99 / 100], s[n - 1]);
 	/* a line has room for some: the first ones, in the order they came */
 	for (int i = 0; i < n && i < 200; i++)

@@ -14,11 +14,13 @@
 
 #include "fdt_check.h"
 
-KHO_SCENARIO(chain,
+KHO_SCENARIO(chain) = {
+	KHO_SCENARIO_HEAD,
 	.name = "stress.chain",
 	.summary = "a chain of KHO kexecs; --generations says how many kernels",
 	.memory_mib = 512, .cpus = 1, .generations = 5,
-	.cmdline = "kho=on liveupdate=on reserve_mem=4M:4K:once reserve_mem=1028K:4K:anew");
+	.cmdline = "kho=on liveupdate=on reserve_mem=4M:4K:once reserve_mem=1028K:4K:anew",
+};
 
 #define OUT	KHO_DEBUGFS "/out"
 #define IN	KHO_DEBUGFS "/in"

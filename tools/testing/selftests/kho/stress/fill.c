@@ -22,25 +22,29 @@
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
-KHO_SCENARIO(numa2,
+KHO_SCENARIO(numa2) = {
+	KHO_SCENARIO_HEAD,
 	.name = "stress.fill.numa2",
 	.summary = "scratch of two nodes filled, kexec out of stress-ng's storm",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 2,
 	.step_seconds = 120,
 	.cmdline = "kho=on kho_scratch=32M,64M,64M",
-	.files = { "stress-ng" });
+	.files = { "stress-ng" },
+};
 
-KHO_SCENARIO(numa1,
+KHO_SCENARIO(numa1) = {
+	KHO_SCENARIO_HEAD,
 	.name = "stress.fill.numa1",
 	.summary = "scratch of one node filled, default sizes",
 	.memory_mib = 512, .cpus = 1, .generations = 2, .step_seconds = 120,
 	.cmdline = "kho=on",
-	.files = { "stress-ng" });
+	.files = { "stress-ng" },
+};
 
 #define NODES_MAX	64
 #define REGIONS_MAX	66
 /* what is taken at a time; between two looks at what is left */
-#define CHUNK		(1UL << 20)
+#define CHUNK		0x100000UL
 /*
  * What a node keeps free at the end beside what its zones keep back themselves.
  * The allocator turns to CMA when more than half of what is free is CMA, so
@@ -350,8 +354,10 @@ KHO_TEST_WHERE(s16, scratch_is_held, not_here())
 		ASSERT_LE(0, left) {
 			TH_LOG("/proc/kpageflags: %s", strerror(-left));
 		}
-		printf("# kho: value name=fill.region%d.share unit=percent value=%.2f held=%llu free=%ld in_use=%llu pages=%llu\n",
-		       r, 100.0 * held / all, held, left, all - held - left, all);
+		printf("# kho: value name=fill.region%d.share unit=percent value=%.2f",
+		       r, 100.0 * held / all);
+		printf(" held=%llu free=%ld in_use=%llu pages=%llu\n", held, left,
+		       all - held - left, all);
 		fflush(stdout);
 		EXPECT_LT(0, held);
 		EXPECT_LE(SHARE_MIN, 100.0 * held / (held + left)) {

@@ -36,6 +36,7 @@ struct scenario {
  * @kconfig: its configuration file, NULL to look for it
  * @results: directory for all that comes out
  * @programs: directory of the suite's programs
+ * @own: directory of khotest itself
  * @known_issues: file of known issues
  * @append: more for every command line
  * @accel: QEMU's accelerator
@@ -49,6 +50,7 @@ struct options {
 	const char *kconfig;
 	const char *results;
 	const char *programs;
+	const char *own;
 	const char *known_issues;
 	const char *append;
 	const char *accel;

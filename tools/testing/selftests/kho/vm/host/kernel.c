@@ -101,7 +101,7 @@ static const char *tool_for(const unsigned char *p, size_t len)
 	} tools[] = {
 		{ "\x1f\x8b", 2, "gzip" },
 		{ "\x02\x21\x4c\x18", 4, "lz4" },
-		{ "\xfd" "7zXZ", 5, "xz" },
+		{ "\xfd\x37zXZ", 5, "xz" },
 		{ "\x28\xb5\x2f\xfd", 4, "zstd" },
 		{ "BZh", 3, "bzip2" },
 		{ "\x5d\x00\x00", 3, "lzma" },

@@ -128,7 +128,7 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 	return n;
 }
 
-static int run(int argc, char **argv)
+static int run_scenarios(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "kernel", required_argument, NULL, 'k' },
@@ -146,8 +146,9 @@ static int run(int argc, char **argv)
 		{ }
 	};
 	struct options o = { .accel = "tcg", .slow = 1 };
-	char known[PATH_MAX + 32], dir[PATH_MAX], why[1024], qemu[PATH_MAX];
-	char kernel[PATH_MAX];
+	char known[PATH_MAX + 32], before[PATH_MAX + 32], dir[PATH_MAX];
+	char why[1024], qemu[PATH_MAX];
+	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
 	unsigned int v;
@@ -155,17 +156,34 @@ static int run(int argc, char **argv)
 	int c, nr, n;
 
 	o.jobs = sysconf(_SC_NPROCESSORS_ONLN);
-	o.programs = own_dir();
+	o.own = own_dir();
+	o.programs = o.own;
 	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (c) {
-		case 'k': o.kernel = optarg; break;
-		case 'c': o.kconfig = optarg; break;
-		case 'r': o.results = optarg; break;
-		case 'a': o.append = optarg; break;
-		case 'x': o.accel = optarg; break;
-		case 'i': o.known_issues = optarg; break;
-		case 'p': o.programs = optarg; break;
-		case 'I': o.init = optarg; break;
+		case 'k':
+			o.kernel = optarg;
+			break;
+		case 'c':
+			o.kconfig = optarg;
+			break;
+		case 'r':
+			o.results = optarg;
+			break;
+		case 'a':
+			o.append = optarg;
+			break;
+		case 'x':
+			o.accel = optarg;
+			break;
+		case 'i':
+			o.known_issues = optarg;
+			break;
+		case 'p':
+			o.programs = optarg;
+			break;
+		case 'I':
+			o.init = optarg;
+			break;
 		case 'g':
 		case 'j':
 			if (!positive(optarg, &v)) {
@@ -199,6 +217,10 @@ static int run(int argc, char **argv)
 	if (realpath(o.kernel, kernel))
 		o.kernel = kernel;
 	k.path = o.kernel;
+	if (o.kconfig && realpath(o.kconfig, kconfig))
+		o.kconfig = kconfig;
+	if (realpath(o.programs, programs))
+		o.programs = programs;
 	if (!find_program(qemu_binary(), qemu, sizeof(qemu))) {
 		complain("%s is not installed (Debian: apt-get install qemu-system-x86)",
 			 qemu_binary());
@@ -231,15 +253,14 @@ static int run(int argc, char **argv)
 		strftime(dir, sizeof(dir), "results/%Y%m%d-%H%M%S", localtime(&t));
 	}
 	c = make_dirs(dir);
-	if (c || !realpath(dir, why)) {
+	if (c || !realpath(dir, results)) {
 		complain("%s: %s", dir, strerror(c ? -c : errno));
 		return EX_CANNOT;
 	}
-	snprintf(dir, sizeof(dir), "%.1000s", why);
-	o.results = dir;
-	snprintf(why, sizeof(why), "%.1000s/results.json", dir);
-	if (!access(why, F_OK)) {
-		complain("%s is there already: name another --results directory", why);
+	o.results = results;
+	snprintf(before, sizeof(before), "%s/results.json", results);
+	if (!access(before, F_OK)) {
+		complain("%s is there already: name another --results directory", before);
 		return EX_CANNOT;
 	}
 	/* a pipe that nobody reads any more is an error to be seen, not a death */
@@ -266,7 +287,7 @@ static int list(void)
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "run"))
-		return run(argc - 1, argv + 1);
+		return run_scenarios(argc - 1, argv + 1);
 	if (argc == 2 && !strcmp(argv[1], "list"))
 		return list();
 	if (argc == 3 && !strcmp(argv[1], "report"))

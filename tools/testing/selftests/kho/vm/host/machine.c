@@ -184,7 +184,7 @@ static void console_read(struct machine *m)
 }
 
 /* the last lines of a file, as evidence */
-static void tail(json_t *list, const char *dir, const char *name)
+static void keep_tail(json_t *list, const char *dir, const char *name)
 {
 	char path[1024], buf[8192];
 	char *line, *save;
@@ -347,11 +347,11 @@ static void boot(struct machine *m, const struct kho_record *r)
 	json_object_set_new(m->scn, "kernel", text(m->release));
 	snprintf(buf, sizeof(buf), "generation %u of %u, %.2f a second",
 		 m->generation, gens,
-		 m->generation / (now() - m->started + 1e-9));
+		 m->generation / (now() - m->started));
 	say(m, buf);
 }
 
-static void record(struct machine *m, const struct kho_record *r)
+static void take_record(struct machine *m, const struct kho_record *r)
 {
 	if (r->kind == KHO_REC_BOOT) {
 		boot(m, r);
@@ -416,7 +416,7 @@ static void line(struct machine *m, size_t len)
 		because(m, "a record is torn: %s: \"%s\"", why, shown);
 		return;
 	}
-	record(m, &r);
+	take_record(m, &r);
 }
 
 /* take what is there; false at the channel's end */
@@ -573,7 +573,7 @@ static bool start(struct machine *m)
 	return true;
 }
 
-static void ended(struct machine *m, const char *how)
+static void conclude(struct machine *m, const char *how)
 {
 	unsigned int gens = json_integer_value(json_object_get(m->scn,
 							       "generations_planned"));
@@ -614,8 +614,8 @@ static void ended(struct machine *m, const char *how)
 	if (!skipped) {
 		evidence = json_array();
 		if (*m->why && !interrupted) {
-			tail(evidence, m->dir, "console.log");
-			tail(evidence, m->dir, "qemu.log");
+			keep_tail(evidence, m->dir, "console.log");
+			keep_tail(evidence, m->dir, "qemu.log");
 		}
 		if (*m->why && m->generation + 1 < gens) {
 			snprintf(reason, sizeof(reason), "generations %u to %u did not run",
@@ -679,7 +679,7 @@ static void reap(struct machine *m)
 		snprintf(how, sizeof(how), "QEMU ended with status %d", WEXITSTATUS(st));
 	else
 		snprintf(how, sizeof(how), "the machine ended before it was done");
-	ended(m, how);
+	conclude(m, how);
 }
 
 static bool without_kho(struct machine *m, const struct kernel *k)
@@ -743,7 +743,7 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 			if (start(x))
 				running++;
 			else
-				ended(x, NULL);
+				conclude(x, NULL);
 		}
 		t = now();
 		p[0].fd = sig;
@@ -781,7 +781,7 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 			/* what comes after a failure of the channel is no evidence */
 			if (*of[i]->why && strncmp(of[i]->why, "init:", 5)) {
 				stop(of[i]);
-				ended(of[i], of[i]->why);
+				conclude(of[i], of[i]->why);
 				running--;
 			}
 		}
@@ -802,7 +802,7 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 			if (m[i].done)
 				because(&m[i], "%s", how);
 			stop(&m[i]);
-			ended(&m[i], how);
+			conclude(&m[i], how);
 			running--;
 		}
 		results_write(false);
@@ -810,7 +810,7 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 	for (int i = 0; i < nr; i++) {
 		if (m[i].pid) {
 			stop(&m[i]);
-			ended(&m[i], "interrupted");
+			conclude(&m[i], "interrupted");
 		} else if (i >= next) {
 			m[i].heard = now();
 			check(&m[i], "", "machine", ST_MISS,

@@ -11,6 +11,10 @@
 
 #include "host.h"
 
+/* what the console shows, and what keeps the machine the same from run to run */
+#define CMDLINE_LOG	"console=ttyS0 earlyprintk=serial,ttyS0,115200 loglevel=5 panic=-1"
+#define CMDLINE_GUEST	"retain_initrd nokaslr no_timer_check"
+
 /**
  * struct arch - what a machine of an architecture is made of
  * @qemu: QEMU's program
@@ -33,7 +37,7 @@ static const struct arch {
 	.cpu = "qemu64",
 	.cpu_exact = "qemu64,-rdrand,-rdseed",
 	.record = "/dev/ttyS1",
-	.cmdline = "console=ttyS0 earlyprintk=serial,ttyS0,115200 loglevel=5 panic=-1 retain_initrd nokaslr no_timer_check",
+	.cmdline = CMDLINE_LOG " " CMDLINE_GUEST,
 };
 
 /**

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,37 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	return results_write(true);
 }
 
+/* what a person types to run the scenario alone */
+static char *repeat(const struct scenario *s, const struct options *o)
+{
+	char gens[16], self[PATH_MAX + 16];
+	char *argv[24] = { };
+	int n = 0;
+
+	snprintf(self, sizeof(self), "%s/khotest", o->own);
+	snprintf(gens, sizeof(gens), "%u", o->generations);
+#define OPTION(name, val) do { \
+		argv[n++] = (name); \
+		argv[n++] = (char *)(val); \
+	} while (0)
+	argv[n++] = self;
+	OPTION("run", "--kernel");
+	argv[n++] = (char *)o->kernel;
+	if (o->kconfig)
+		OPTION("--kconfig", o->kconfig);
+	if (o->generations)
+		OPTION("--generations", gens);
+	if (o->append)
+		OPTION("--append", o->append);
+	if (strcmp(o->accel, "tcg"))
+		OPTION("--accel", o->accel);
+	if (strcmp(o->programs, o->own))
+		OPTION("--programs", o->programs);
+	argv[n++] = (char *)s->decl.name;
+#undef OPTION
+	return shell_quote(argv);
+}
+
 /**
  * results_scenario() - begin a scenario's results
  * @s: the scenario
@@ -244,9 +276,7 @@ json_t *results_scenario(const struct scenario *s, const struct options *o)
 			    json_integer(o->generations ? o->generations :
 					 s->decl.generations));
 	json_object_set_new(j, "generations", json_integer(0));
-	if (asprintf(&cmd, "khotest run --kernel %s %s", o->kernel,
-		     s->decl.name) < 0)
-		abort();
+	cmd = repeat(s, o);
 	json_object_set_new(j, "repeat", text(cmd));
 	free(cmd);
 	json_array_append_new(res.scenarios, j);
@@ -484,8 +514,9 @@ static int show(json_t *root)
 	fprintf(stderr, "\nkernel %s (%s)\n",
 		json_string_value(json_object_get(kernel, "release")),
 		json_string_value(json_object_get(kernel, "image")));
-	fprintf(stderr, "%s: %u passed, %u failed, %u known issues, %u skipped, %u missing; %s in %.1f s\n",
-		ver, all[ST_PASS], all[ST_FAIL], all[ST_XFAIL], all[ST_SKIP],
+	fprintf(stderr, "%s: %u passed, %u failed, %u known issues, ", ver,
+		all[ST_PASS], all[ST_FAIL], all[ST_XFAIL]);
+	fprintf(stderr, "%u skipped, %u missing; %s in %.1f s\n", all[ST_SKIP],
 		all[ST_MISS], status,
 		json_number_value(json_object_get(root, "duration")));
 	if (json_integer_value(json_object_get(root, "known_issues_passed")))

@@ -3,7 +3,7 @@
  * scenarios.c - read declarations from program files
  */
 #include <dirent.h>
-#include <elf.h>
+#include <linux/elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +69,8 @@ int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 		   const char **why)
 {
 	const unsigned char *base = elf;
-	Elf64_Ehdr eh;
-	Elf64_Shdr sh, str;
+	struct elf64_hdr eh;
+	struct elf64_shdr sh, str;
 	size_t i, off;
 
 	*why = NULL;
