@@ -53,6 +53,19 @@ static u64 native64(const void *p)
 	return v;
 }
 
+/* libfdt is content with a structure that ends before its length says */
+static bool ends(const void *fdt)
+{
+	u32 at = fdt_off_dt_struct(fdt), size = fdt_size_dt_struct(fdt);
+	fdt32_t tag;
+
+	if (size < sizeof(tag) || size % sizeof(tag))
+		return false;
+	/* that it is within the blob is what fdt_check_full() has seen */
+	memcpy(&tag, (const char *)fdt + at + size - sizeof(tag), sizeof(tag));
+	return fdt32_to_cpu(tag) == FDT_END;
+}
+
 /* what libfdt can know: header, structure, strings, and the file's length */
 static bool whole(const void *blob, size_t len, struct kho_problems *p)
 {
@@ -74,6 +87,12 @@ static bool whole(const void *blob, size_t len, struct kho_problems *p)
 		wrong(p, "not a valid device tree: %s", fdt_strerror(err));
 		return false;
 	}
+	if (fdt_off_mem_rsvmap(blob) % 8 || fdt_off_dt_struct(blob) % 4)
+		wrong(p, "blocks are not aligned: reservations at %u, structure at %u",
+		      fdt_off_mem_rsvmap(blob), fdt_off_dt_struct(blob));
+	if (!ends(blob))
+		wrong(p, "no end where the structure's %u bytes end",
+		      fdt_size_dt_struct(blob));
 	if (fdt_version(blob) != 17)
 		wrong(p, "version %u, not 17", fdt_version(blob));
 	if (fdt_num_mem_rsv(blob))

@@ -32,6 +32,8 @@ enum {
 	KHO_SC_ON_DEMAND	= 1 << 2,
 	/* the kernel may be without KHO, and the scenario says what then */
 	KHO_SC_ANY_KERNEL	= 1 << 3,
+	/* CPUs run truly side by side, which costs more than it gives elsewhere */
+	KHO_SC_PARALLEL		= 1 << 4,
 };
 
 /**

@@ -27,7 +27,7 @@ KHO_SCENARIO(numa2) = {
 	.name = "stress.fill.numa2",
 	.summary = "scratch of two nodes filled, kexec out of stress-ng's storm",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 2,
-	.step_seconds = 120,
+	.step_seconds = 120, .flags = KHO_SC_PARALLEL,
 	.cmdline = "kho=on kho_scratch=32M,64M,64M",
 	.files = { "stress-ng" },
 };

@@ -169,7 +169,9 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "%s", arch.machine);
 	arg(&a, "-accel");
 	/* a large cache keeps the translations of the kernels before */
-	arg(&a, strcmp(o->accel, "tcg") ? "%s" : "%s,tb-size=32", o->accel);
+	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :
+	    d->flags & KHO_SC_PARALLEL ? ",tb-size=32" :
+	    ",tb-size=32,thread=single");
 	arg(&a, "-cpu");
 	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
 	    exact ? arch.cpu_exact : arch.cpu);

@@ -1,0 +1,818 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * unit.c - the suite's parsers and checkers against good, cut, flipped and
+ * hostile input; run under the address and undefined behaviour sanitizers
+ *
+ * KHO_PROGRAM names a built program that declares scenarios.
+ */
+#include "kselftest_harness.h"
+
+#include <errno.h>
+#include <libfdt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/cpio.h"
+#include "lib/fdt_check.h"
+#include "lib/kho.h"
+#include "lib/record.h"
+#include "vm/host/host.h"
+
+/* khotest's own is in the file with its main() */
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+}
+
+/* exactly as long as it is: the sanitizer sees every byte beyond */
+static void *exact(const void *data, size_t len)
+{
+	void *p = malloc(len ? len : 1);
+
+	memcpy(p, data, len);
+	return p;
+}
+
+static int parse(const char *line, size_t len, struct kho_record *rec)
+{
+	char *copy = exact(line, len);
+	const char *why = NULL;
+	int err = kho_record_parse(copy, len, rec, &why);
+
+	free(copy);
+	/* whoever refuses says why */
+	if (!!err != !!why)
+		abort();
+	return err;
+}
+
+static struct kho_record rec;
+
+TEST(record_is_what_the_format_says)
+{
+	/* crc32 of "3 1 line ok \x0a" as any other implementation has it */
+	static const char want[] = "@kho 3 1 ffa273f9 line ok \\x0a\n";
+	char line[KHO_RECORD_MAX + 1];
+
+	ASSERT_EQ(strlen(want), kho_record_format(line, sizeof(line), 3, 1, KHO_REC_LINE,
+						  "ok \n", 4));
+	EXPECT_STREQ(want, line);
+}
+
+TEST(record_round_trip)
+{
+	char all[256], line[KHO_RECORD_MAX + 1];
+	size_t n;
+
+	for (int i = 0; i < 256; i++)
+		all[i] = i;
+	for (int kind = 0; kind < KHO_REC_KINDS; kind++) {
+		n = kho_record_format(line, sizeof(line), 4294967295u, kind, kind, all,
+				      sizeof(all));
+		ASSERT_LT(0, n);
+		ASSERT_EQ('\n', line[n - 1]);
+		ASSERT_EQ(0, parse(line, n, &rec));
+		EXPECT_EQ(4294967295u, rec.seq);
+		EXPECT_EQ(kind, rec.generation);
+		EXPECT_EQ(kind, rec.kind);
+		ASSERT_EQ(sizeof(all), rec.len);
+		EXPECT_EQ(0, memcmp(all, rec.payload, rec.len));
+	}
+}
+
+TEST(record_cut_at_every_length)
+{
+	char line[KHO_RECORD_MAX + 1];
+	size_t n = kho_record_format(line, sizeof(line), 12, 3, KHO_REC_LINE,
+				     "not ok 7 x", 10);
+
+	/* only the newline may be missing */
+	for (size_t len = 0; len < n - 1; len++)
+		EXPECT_NE(0, parse(line, len, &rec));
+	EXPECT_EQ(0, parse(line, n - 1, &rec));
+	for (size_t len = 5; len < n - 1; len++)
+		EXPECT_EQ(-EBADMSG, parse(line, len, &rec));
+}
+
+TEST(record_with_every_bit_flipped)
+{
+	char line[KHO_RECORD_MAX + 1];
+	size_t n = kho_record_format(line, sizeof(line), 12, 3, KHO_REC_LINE,
+				     "not ok 7 x", 10);
+
+	for (size_t bit = 0; bit < (n - 1) * 8; bit++) {
+		line[bit / 8] ^= 1 << bit % 8;
+		EXPECT_NE(0, parse(line, n, &rec)) {
+			TH_LOG("bit %zu", bit);
+		}
+		line[bit / 8] ^= 1 << bit % 8;
+	}
+}
+
+TEST(record_too_long_is_cut_and_says_so)
+{
+	static char big[3 * KHO_RECORD_MAX];
+	char line[KHO_RECORD_MAX + 1];
+	size_t n;
+
+	memset(big, 'x', sizeof(big));
+	n = kho_record_format(line, sizeof(line), 0, 0, KHO_REC_LINE, big, sizeof(big));
+	ASSERT_LT(0, n);
+	ASSERT_GE(KHO_RECORD_MAX, n);
+	ASSERT_EQ(0, parse(line, n, &rec));
+	EXPECT_STREQ("...", rec.payload + rec.len - 3);
+	memset(big, 0xff, sizeof(big));
+	n = kho_record_format(line, sizeof(line), 0, 0, KHO_REC_LINE, big, sizeof(big));
+	ASSERT_EQ(0, parse(line, n, &rec));
+	for (size_t size = 0; size < 64; size++) {
+		char *small = malloc(size ? size : 1);
+
+		n = kho_record_format(small, size, 0, 0, KHO_REC_LINE, big, 9);
+		EXPECT_GE(size, n);
+		free(small);
+	}
+}
+
+TEST(ktap_lines)
+{
+	static const struct {
+		const char *line;
+		enum ktap_kind kind;
+		unsigned int number;
+		bool skip;
+		const char *name, *reason;
+	} t[] = {
+		{ "1..25", KTAP_PLAN, 25, false, "", "" },
+		{ "1..0 # SKIP no kernel", KTAP_PLAN, 0, true, "", "no kernel" },
+		{ "1..x", KTAP_OTHER, 0, false, "", "" },
+		{ "1..9999999999", KTAP_OTHER, 0, false, "", "" },
+		{ "ok 1 global.a", KTAP_OK, 1, false, "global.a", "" },
+		{ "ok 2 - global.a b", KTAP_OK, 2, false, "global.a b", "" },
+		{ "ok 3 a # SKIP why not", KTAP_OK, 3, true, "a", "why not" },
+		{ "ok 3 a # skip", KTAP_OK, 3, true, "a", "" },
+		{ "not ok 4 a", KTAP_NOT_OK, 4, false, "a", "" },
+		/* a failure is none the less for being called a skip */
+		{ "not ok 5 a # SKIP", KTAP_NOT_OK, 5, false, "a", "" },
+		{ "ok", KTAP_OTHER, 0, false, "", "" },
+		{ "ok x a", KTAP_OTHER, 0, false, "", "" },
+		{ "ok 6", KTAP_OTHER, 0, false, "", "" },
+		{ "ok 6 ", KTAP_OTHER, 6, false, "", "" },
+		{ "okay 6 a", KTAP_OTHER, 0, false, "", "" },
+		{ "# text", KTAP_DIAG, 0, false, "", "text" },
+		{ "#", KTAP_DIAG, 0, false, "", "" },
+		{ "", KTAP_OTHER, 0, false, "", "" },
+	};
+	static struct ktap_line k;
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		char *copy = exact(t[i].line, strlen(t[i].line) + 1);
+
+		ktap_parse(copy, &k);
+		free(copy);
+		EXPECT_EQ(t[i].kind, k.kind) {
+			TH_LOG("%s", t[i].line);
+		}
+		if (k.kind == KTAP_OTHER)
+			continue;
+		EXPECT_EQ(t[i].number, k.number);
+		EXPECT_EQ(t[i].skip, k.skip);
+		EXPECT_STREQ(t[i].name, k.name);
+		EXPECT_STREQ(t[i].reason, k.reason);
+	}
+}
+
+TEST(ktap_long_line)
+{
+	static char line[3 * KHO_RECORD_MAX];
+	static struct ktap_line k;
+
+	memset(line, 'a', sizeof(line) - 1);
+	memcpy(line, "ok 1 ", 5);
+	ktap_parse(line, &k);
+	EXPECT_EQ(KTAP_OK, k.kind);
+	EXPECT_EQ(sizeof(k.name) - 1, strlen(k.name));
+	line[0] = '#';
+	ktap_parse(line, &k);
+	EXPECT_EQ(sizeof(k.reason) - 1, strlen(k.reason));
+}
+
+TEST(ktap_names)
+{
+	static const struct {
+		const char *name, *req, *test;
+	} t[] = {
+		{ "global.d4__scratch_phys", "D4", "scratch_phys" },
+		{ "kernel_log", "", "kernel_log" },
+		{ "global.__x", "", "__x" },
+		{ "global.en10__a__b", "EN10", "a__b" },
+		{ "a/b\n\"c", "", "a_b__c" },
+		{ "d4__", "D4", "unnamed" },
+		{ "averyveryverylongrequirement__x", "", "averyveryverylongrequirement__x" },
+	};
+	char req[8], test[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		ktap_name(t[i].name, req, sizeof(req), test, sizeof(test));
+		EXPECT_STREQ(t[i].req, req);
+		EXPECT_STREQ(t[i].test, test);
+	}
+}
+
+TEST(ktap_values)
+{
+	static const struct {
+		const char *diag;
+		int is;
+	} t[] = {
+		{ "kho: value name=a.b unit=ns value=12", 1 },
+		{ "kho: value name=a unit=ns value=1.5 samples=1,2,3 n=3", 1 },
+		{ "kho: value name=a unit=ns", -1 },
+		{ "kho: value name=a value=1", -1 },
+		{ "kho: value unit=ns value=1", -1 },
+		{ "kho: value name=a unit=ns value=", -1 },
+		{ "kho: value name=a unit=ns value=1,2", -1 },
+		{ "kho: value name=a unit=ns value=x", -1 },
+		{ "kho: value name=a unit=ns value=1 samples=1,,2", -1 },
+		{ "kho: value name=A unit=ns value=1", -1 },
+		{ "kho: value name= unit=ns value=1", -1 },
+		{ "kho: value name=a unit=ns value=1 stray", -1 },
+		{ "kho: value name=a unit=ns value=1 =x", -1 },
+		{ "kho: value ", -1 },
+		{ "kho: values", 0 },
+		{ "anything", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		json_t *v = NULL;
+
+		EXPECT_EQ(t[i].is, ktap_value(t[i].diag, &v)) {
+			TH_LOG("%s", t[i].diag);
+		}
+		json_decref(v);
+	}
+}
+
+TEST(ktap_value_keeps_every_digit)
+{
+	json_t *v = NULL;
+
+	ASSERT_EQ(1, ktap_value("kho: value name=a unit=ns value=9007199254740993 samples=1,9007199254740993 x=y",
+				&v));
+	EXPECT_EQ(9007199254740993LL, json_integer_value(json_object_get(v, "value")));
+	EXPECT_EQ(9007199254740993LL,
+		  json_integer_value(json_array_get(json_object_get(v, "samples"), 1)));
+	EXPECT_STREQ("y", json_string_value(json_object_get(json_object_get(v, "parameters"),
+							    "x")));
+	json_decref(v);
+}
+
+TEST(kernel_log_lines)
+{
+	static const char * const bad[] = {
+		"WARNING: CPU: 0 PID: 1 at kernel/liveupdate/x.c:1 f+0x1/0x2",
+		"[    0.357640] BUG: kernel NULL pointer dereference, address: 0000000000000008",
+		"[    0.357640][    T1] BUG: KASAN: use-after-free in f+0x1/0x2",
+		"<4>[    1.000000] WARNING: possible circular locking dependency detected",
+		"[    0.36] Kernel panic - not syncing: Attempted to kill init!",
+		"[    9.9] INFO: task init:1 blocked for more than 120 seconds.",
+		"[    9.9] init: page allocation failure: order:9, mode:0xcc0",
+		"[    9.9] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
+		"[    9.9] Oops: 0000 [#1] SMP",
+	};
+	static const char * const good[] = {
+		"[    0.000000] Command line: kho=on DEBUG: BUG: WARNING:",
+		"[    0.1] KHO: exec from: 7.3.4 (count 1)",
+		"[    0.1] tsc: Unable to calibrate against PIT",
+		"[    0.1] DEBUG: nothing",
+		"", "[", "[[[[", "<", "<9", "[ 1.0",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_TRUE(kho_klog_bad(bad[i])) {
+			TH_LOG("%s", bad[i]);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		EXPECT_FALSE(kho_klog_bad(good[i])) {
+			TH_LOG("%s", good[i]);
+		}
+	}
+}
+
+TEST(command_line_options)
+{
+	static const char line[] = "a=1 kho=on \"q=x\" kho kho=off x=\"b c\" khox=1 kho=\n";
+	char val[8];
+
+	EXPECT_EQ(0, kho_cmdline_get(line, "kho", 0, val, sizeof(val)));
+	EXPECT_STREQ("on", val);
+	EXPECT_EQ(0, kho_cmdline_get(line, "kho", 1, val, sizeof(val)));
+	EXPECT_STREQ("", val);
+	EXPECT_EQ(0, kho_cmdline_get(line, "kho", 2, val, sizeof(val)));
+	EXPECT_STREQ("off", val);
+	EXPECT_EQ(0, kho_cmdline_get(line, "kho", 3, val, sizeof(val)));
+	EXPECT_STREQ("", val);
+	EXPECT_EQ(-ENOENT, kho_cmdline_get(line, "kho", 4, val, sizeof(val)));
+	EXPECT_EQ(0, kho_cmdline_get(line, "x", 0, val, sizeof(val)));
+	EXPECT_STREQ("b c", val);
+	EXPECT_EQ(-ENOSPC, kho_cmdline_get(line, "x", 0, val, 3));
+	EXPECT_EQ(-ENOENT, kho_cmdline_get("", "x", 0, val, sizeof(val)));
+	EXPECT_EQ(-ENOENT, kho_cmdline_get("y=\"never ended", "x", 0, val, sizeof(val)));
+}
+
+TEST(sizes_on_the_command_line)
+{
+	char *end;
+
+	EXPECT_EQ(12345, kho_memparse("12345:x", &end));
+	EXPECT_EQ(':', *end);
+	EXPECT_EQ(2060 << 10, kho_memparse("2060K", &end));
+	EXPECT_EQ('\0', *end);
+	EXPECT_EQ(16 << 20, kho_memparse("16M,", &end));
+	EXPECT_EQ(',', *end);
+	EXPECT_EQ(3ULL << 30, kho_memparse("0x3G", &end));
+	EXPECT_EQ(0, kho_memparse("x", &end));
+	EXPECT_EQ('x', *end);
+}
+
+TEST(pattern_is_of_every_byte)
+{
+	static unsigned char mem[4099];
+	u64 bad;
+
+	kho_pattern_fill(mem, sizeof(mem), 5);
+	EXPECT_EQ(0, kho_pattern_check(mem, sizeof(mem), 5, &bad));
+	EXPECT_EQ(-EILSEQ, kho_pattern_check(mem, sizeof(mem), 6, &bad));
+	/* shifted by a page it is another one */
+	EXPECT_EQ(-EILSEQ, kho_pattern_check(mem + 8, sizeof(mem) - 8, 5, &bad));
+	for (size_t i = 0; i < sizeof(mem); i++) {
+		mem[i] ^= 0x10;
+		ASSERT_EQ(-EILSEQ, kho_pattern_check(mem, sizeof(mem), 5, &bad));
+		ASSERT_EQ(i, bad);
+		mem[i] ^= 0x10;
+	}
+}
+
+/* a program's declarations, from a copy that ends where it ends */
+static int declared(const void *elf, size_t len)
+{
+	void *copy = exact(elf, len);
+	struct scenario *list = NULL;
+	const char *why = NULL;
+	int nr = 0, err = scenario_parse(copy, len, &list, &nr, &why);
+
+	if (err == -EBADMSG && !why)
+		abort();
+	free(copy);
+	free(list);
+	return err ? err : nr;
+}
+
+TEST(scenarios_of_a_program)
+{
+	const char *path = getenv("KHO_PROGRAM");
+	struct kho_blob b;
+	int nr;
+
+	ASSERT_NE(NULL, path);
+	ASSERT_EQ(0, kho_read_file(path, &b));
+	nr = declared(b.data, b.len);
+	EXPECT_LT(0, nr);
+	/* cut: the section headers are at the end, so none is found or it is said */
+	for (size_t len = 0; len < 4096; len++)
+		EXPECT_GE(0, declared(b.data, len));
+	for (size_t len = b.len - 4096; len < b.len; len++)
+		EXPECT_GE(0, declared(b.data, len));
+	for (size_t len = 4096; len < b.len; len += 4099)
+		EXPECT_GE(0, declared(b.data, len));
+	/* the header's and the section headers' bits: whatever they say, no crash */
+	for (size_t bit = 0; bit < 64 * 8; bit++) {
+		((char *)b.data)[bit / 8] ^= 1 << bit % 8;
+		EXPECT_GE(nr, declared(b.data, b.len));
+		((char *)b.data)[bit / 8] ^= 1 << bit % 8;
+	}
+	for (size_t bit = (b.len - 2048) * 8; bit < b.len * 8; bit += 3) {
+		((char *)b.data)[bit / 8] ^= 1 << bit % 8;
+		EXPECT_GE(nr, declared(b.data, b.len));
+		((char *)b.data)[bit / 8] ^= 1 << bit % 8;
+	}
+	kho_blob_free(&b);
+}
+
+TEST(scenario_names)
+{
+	struct scenario s = { .decl.name = "stress.fill.numa1" };
+
+	EXPECT_TRUE(scenario_matches(&s, "stress.fill.numa1"));
+	EXPECT_TRUE(scenario_matches(&s, "stress"));
+	EXPECT_TRUE(scenario_matches(&s, "fill.numa1"));
+	EXPECT_TRUE(scenario_matches(&s, "numa1"));
+	EXPECT_FALSE(scenario_matches(&s, "numa"));
+	EXPECT_FALSE(scenario_matches(&s, "stress.numa1"));
+	EXPECT_FALSE(scenario_matches(&s, "tress"));
+}
+
+TEST(archive_is_what_cpio_unpacks)
+{
+	static const char data[] = "five\0";
+	char dir[] = "/tmp/kho-unit-XXXXXX", path[64], cmd[128];
+	struct kho_blob b;
+	struct stat st;
+	FILE *f;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.cpio", dir);
+	f = fopen(path, "w");
+	ASSERT_NE(NULL, f);
+	kho_cpio_dir(f, 1, "d");
+	kho_cpio_file(f, 2, "d/five", 0640, data, 5);
+	kho_cpio_file(f, 3, "d/empty", 0600, NULL, 0);
+	kho_cpio_end(f);
+	ASSERT_EQ(0, fclose(f));
+	snprintf(cmd, sizeof(cmd), "cd %s && cpio -i --quiet < a.cpio", dir);
+	ASSERT_EQ(0, system(cmd));
+	snprintf(path, sizeof(path), "%s/d/five", dir);
+	ASSERT_EQ(0, kho_read_file(path, &b));
+	EXPECT_EQ(5, b.len);
+	EXPECT_EQ(0, memcmp(data, b.data, 5));
+	kho_blob_free(&b);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(S_IFREG | 0640, st.st_mode);
+	snprintf(path, sizeof(path), "%s/d/empty", dir);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(0, st.st_size);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	ASSERT_EQ(0, system(cmd));
+}
+
+/* trees as the kernel makes them, with libfdt's sequential writer */
+
+#define TREE_MAX	4096
+
+static void prop64(void *fdt, const char *name, u64 val)
+{
+	fdt_property(fdt, name, &val, sizeof(val));
+}
+
+static size_t tree_end(void *fdt)
+{
+	fdt_end_node(fdt);
+	fdt_finish(fdt);
+	return fdt_totalsize(fdt);
+}
+
+static void root_begin(void *fdt)
+{
+	fdt_create(fdt, TREE_MAX);
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	fdt_property_string(fdt, "compatible", KHO_COMPATIBLE);
+	prop64(fdt, "preserved-memory-map", 0x1000);
+}
+
+static void subnode(void *fdt, const char *name)
+{
+	fdt_begin_node(fdt, name);
+	prop64(fdt, "preserved-data", 0x2000);
+	prop64(fdt, "blob-size", 73);
+	fdt_end_node(fdt);
+}
+
+static size_t good_root(void *fdt)
+{
+	root_begin(fdt);
+	subnode(fdt, "kexec-metadata");
+	subnode(fdt, "memblock");
+	return tree_end(fdt);
+}
+
+static void reservation(void *fdt, const char *name, u64 start, u64 size)
+{
+	fdt_begin_node(fdt, name);
+	fdt_property_string(fdt, "compatible", "reserve-mem-v1");
+	prop64(fdt, "start", start);
+	prop64(fdt, "size", size);
+	fdt_end_node(fdt);
+}
+
+static void memblock_begin(void *fdt)
+{
+	fdt_create(fdt, TREE_MAX);
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	fdt_property_string(fdt, "compatible", "memblock-v1");
+}
+
+static size_t good_memblock(void *fdt)
+{
+	memblock_begin(fdt);
+	reservation(fdt, "kho_a", 0x100000, 0x1000);
+	reservation(fdt, "kho_b", 0x200000, 12345);
+	return tree_end(fdt);
+}
+
+static size_t good_metadata(void *blob)
+{
+	static const u32 version = 1, count = 2;
+
+	memset(blob, 0, 73);
+	memcpy(blob, &version, 4);
+	strcpy((char *)blob + 4, "7.3.4");
+	memcpy((char *)blob + 69, &count, 4);
+	return 73;
+}
+
+static size_t good_luo(void *blob)
+{
+	static const u64 num[3] = { 1, 0x3000, 0x4000 };
+
+	memset(blob, 0, 32);
+	strcpy(blob, "luo-v5");
+	memcpy((char *)blob + 8, num, sizeof(num));
+	return 32;
+}
+
+static struct kho_problems problems;
+static struct kho_root root;
+static struct kho_reservations resv;
+static struct kho_metadata meta;
+
+static void check_root(const void *blob, size_t len, struct kho_problems *p)
+{
+	kho_check_root(blob, len, KHO_COMPATIBLE, &root, p);
+}
+
+static void check_memblock(const void *blob, size_t len, struct kho_problems *p)
+{
+	kho_check_memblock(blob, len, &resv, p);
+}
+
+static void check_metadata(const void *blob, size_t len, struct kho_problems *p)
+{
+	kho_check_metadata(blob, len, &meta, p);
+}
+
+static const struct {
+	const char *name;
+	size_t (*make)(void *blob);
+	void (*check)(const void *blob, size_t len, struct kho_problems *p);
+} kinds[] = {
+	{ "root", good_root, check_root },
+	{ "memblock", good_memblock, check_memblock },
+	{ "kexec-metadata", good_metadata, check_metadata },
+	{ "LUO", good_luo, kho_check_luo },
+};
+
+/* how many problems; what is told of them is printable and ended */
+static unsigned int wrong(void (*check)(const void *, size_t, struct kho_problems *),
+			  const void *blob, size_t len)
+{
+	void *copy = exact(blob, len);
+
+	memset(&problems, 0, sizeof(problems));
+	check(copy, len, &problems);
+	free(copy);
+	for (unsigned int i = 0; i < problems.nr && i < KHO_PROBLEMS_MAX; i++) {
+		if (!memchr(problems.text[i], '\0', sizeof(problems.text[i])) ||
+		    !*problems.text[i])
+			abort();
+		for (const char *c = problems.text[i]; *c; c++)
+			if (*c < ' ' || *c > '~')
+				abort();
+	}
+	return problems.nr;
+}
+
+static bool says(const char *what)
+{
+	for (unsigned int i = 0; i < problems.nr && i < KHO_PROBLEMS_MAX; i++)
+		if (strstr(problems.text[i], what))
+			return true;
+	return false;
+}
+
+TEST(well_formed_blobs)
+{
+	u64 blob[TREE_MAX / 8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		EXPECT_EQ(0, wrong(kinds[i].check, blob, kinds[i].make(blob))) {
+			TH_LOG("%s: %s", kinds[i].name, problems.text[0]);
+		}
+	}
+	EXPECT_EQ(2, root.nr);
+	EXPECT_STREQ("memblock", root.sub[1].name);
+	EXPECT_EQ(0x2000, root.sub[1].data);
+	EXPECT_EQ(73, root.sub[1].size);
+	EXPECT_EQ(0x1000, root.map);
+	EXPECT_EQ(2, resv.nr);
+	EXPECT_STREQ("kho_b", resv.name[1]);
+	EXPECT_EQ(0x200000, resv.range[1].addr);
+	EXPECT_EQ(12345, resv.range[1].size);
+	EXPECT_STREQ("7.3.4", meta.release);
+	EXPECT_EQ(2, meta.count);
+}
+
+TEST(blobs_cut_at_every_length)
+{
+	u64 blob[TREE_MAX / 8 + 1] = { };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		size_t n = kinds[i].make(blob);
+
+		for (size_t len = 0; len < n; len++) {
+			EXPECT_LT(0, wrong(kinds[i].check, blob, len)) {
+				TH_LOG("%s: %zu of %zu bytes", kinds[i].name, len, n);
+			}
+		}
+		EXPECT_LT(0, wrong(kinds[i].check, blob, n + 1));
+	}
+}
+
+static void may_change(char *may, size_t from, size_t to)
+{
+	memset(may + from, 1, to - from);
+}
+
+/*
+ * What of a tree may be otherwise and still be a good tree: numbers, names,
+ * padding, and the fields that nobody reads.
+ */
+static void free_bytes(const void *fdt, char *may)
+{
+	size_t at = fdt_off_dt_struct(fdt);
+	int node, prop, len;
+
+	may_change(may, 24, 32);	/* last_comp_version, boot_cpuid_phys */
+	/* what is between header and map, and the address of what has no size */
+	may_change(may, sizeof(struct fdt_header), fdt_off_mem_rsvmap(fdt) + 8);
+	for (node = 0; node >= 0; node = fdt_next_node(fdt, node, NULL)) {
+		fdt_get_name(fdt, node, &len);
+		may_change(may, at + node + 4, at + node + 4 + (len + 4) / 4 * 4);
+		fdt_for_each_property_offset(prop, fdt, node) {
+			const char *name;
+			size_t val = at + prop + 12;
+
+			fdt_getprop_by_offset(fdt, prop, &name, &len);
+			if (strcmp(name, "compatible"))
+				may_change(may, val, val + len);
+			may_change(may, val + len, val + (len + 3) / 4 * 4);
+		}
+	}
+}
+
+TEST(blobs_with_every_bit_flipped)
+{
+	u64 blob[TREE_MAX / 8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		size_t n = kinds[i].make(blob);
+		char may[TREE_MAX] = { };
+
+		if (!strcmp(kinds[i].name, "kexec-metadata"))
+			may_change(may, 4, 73);		/* release and count */
+		else if (!strcmp(kinds[i].name, "LUO"))
+			may_change(may, 5, 32);		/* version and numbers */
+		else
+			free_bytes(blob, may);
+		for (size_t bit = 0; bit < n * 8; bit++) {
+			((char *)blob)[bit / 8] ^= 1 << bit % 8;
+			if (!wrong(kinds[i].check, blob, n)) {
+				EXPECT_TRUE(may[bit / 8]) {
+					TH_LOG("%s: bit %zu of byte %zu of %zu not seen",
+					       kinds[i].name, bit % 8, bit / 8, n);
+				}
+			}
+			((char *)blob)[bit / 8] ^= 1 << bit % 8;
+		}
+	}
+}
+
+TEST(trees_that_are_not_as_documented)
+{
+	u64 fdt[TREE_MAX / 8], num = 0x5000;
+
+	root_begin(fdt);
+	subnode(fdt, "a");
+	subnode(fdt, "a");
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("/a: twice"));
+
+	root_begin(fdt);
+	fdt_property_string(fdt, "surprise", "x");
+	EXPECT_EQ(1, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("unknown property surprise"));
+
+	root_begin(fdt);
+	fdt_begin_node(fdt, "a");
+	fdt_property(fdt, "preserved-data", &num, 4);
+	prop64(fdt, "blob-size", 0);
+	fdt_end_node(fdt);
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("/a: preserved-data has 4 bytes, not 8"));
+	EXPECT_TRUE(says("/a: blob-size is 0"));
+
+	root_begin(fdt);
+	fdt_begin_node(fdt, "a");
+	prop64(fdt, "preserved-data", num);
+	prop64(fdt, "blob-size", 1);
+	fdt_begin_node(fdt, "b");
+	fdt_end_node(fdt);
+	fdt_end_node(fdt);
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("/a: has a subnode"));
+
+	fdt_create(fdt, TREE_MAX);
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	fdt_property(fdt, "compatible", KHO_COMPATIBLE "\0x", sizeof(KHO_COMPATIBLE) + 2);
+	prop64(fdt, "preserved-memory-map", 0x1008);
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("compatible is not one string"));
+	EXPECT_TRUE(says("preserved-memory-map 0x1008 is not the address of a page"));
+
+	fdt_create(fdt, TREE_MAX);
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("no compatible"));
+	EXPECT_TRUE(says("no preserved-memory-map"));
+
+	memblock_begin(fdt);
+	reservation(fdt, "a", ~0ULL, 2);
+	EXPECT_LT(0, wrong(check_memblock, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("/a: no range"));
+}
+
+TEST(hostile_names)
+{
+	static const char * const names[] = { "\x1b[2J", "a b", "a\nnot ok 1", "\xff\xfe" };
+	static u64 fdt[4 * TREE_MAX / 8];
+	char longest[300];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		root_begin(fdt);
+		subnode(fdt, names[i]);
+		EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+		EXPECT_TRUE(says("name has a byte 0x"));
+	}
+	memset(longest, 'n', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	root_begin(fdt);
+	subnode(fdt, longest);
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("name of 299 bytes"));
+	EXPECT_EQ(0, root.nr);
+	root_begin(fdt);
+	subnode(fdt, "");
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end((void *)fdt)));
+	EXPECT_TRUE(says("a subnode without a name"));
+}
+
+TEST(more_subnodes_than_any_kernel_has)
+{
+	static u64 fdt[16 * TREE_MAX / 8];
+	char name[16];
+
+	fdt_create(fdt, sizeof(fdt));
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	fdt_property_string(fdt, "compatible", KHO_COMPATIBLE);
+	prop64(fdt, "preserved-memory-map", 0x1000);
+	for (int i = 0; i < KHO_SUBNODES_MAX + 2; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		subnode(fdt, name);
+	}
+	EXPECT_LT(0, wrong(check_root, fdt, tree_end(fdt)));
+	EXPECT_TRUE(says("more than 256 subnodes"));
+	EXPECT_EQ(KHO_SUBNODES_MAX, root.nr);
+}
+
+TEST(metadata_that_lies)
+{
+	unsigned char b[73];
+
+	good_metadata(b);
+	memset(b + 4, 'x', 65);
+	EXPECT_LT(0, wrong(check_metadata, b, sizeof(b)));
+	EXPECT_TRUE(says("previous_release is not ended"));
+	good_metadata(b);
+	b[4] = 0;
+	EXPECT_LT(0, wrong(check_metadata, b, sizeof(b)));
+	EXPECT_TRUE(says("previous_release is empty"));
+	good_metadata(b);
+	b[69] = 0;
+	EXPECT_EQ(1, wrong(check_metadata, b, sizeof(b)));
+	EXPECT_TRUE(says("kexec_count is 0"));
+	good_metadata(b);
+	b[0] = 2;
+	EXPECT_EQ(1, wrong(check_metadata, b, sizeof(b)));
+	EXPECT_TRUE(says("version 2, not 1"));
+}
+
+TEST_HARNESS_MAIN
