@@ -554,9 +554,10 @@ KHO_TEST_WHERE(m5, revival_is_logged, no_reserve_mem())
 /* written in the cold boot, found in every generation, every byte of it */
 static void content(struct __test_metadata *_metadata, bool whole_pages)
 {
-	u64 size, align, bad, first, last, page = sysconf(_SC_PAGESIZE);
+	u64 size, align, bad, flags = 0, page = sysconf(_SC_PAGESIZE);
 	char name[64];
 	int seen = 0;
+	long lost;
 
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: nobody wrote into the reservations");
@@ -582,16 +583,11 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 			       name, bad, r->size, r->addr + bad);
 		}
 		kho_phys_unmap(map, r->addr, r->size);
-		/*
-		 * A page that the allocator got can still hold the old bytes:
-		 * what the kernel takes it for tells before it is too late.
-		 */
-		if (!page_flags(r->addr, &first) &&
-		    !page_flags(r->addr + r->size - 1, &last)) {
-			EXPECT_EQ(first, last) {
-				TH_LOG("%s: /proc/kpageflags: first page 0x%llx, last page 0x%llx",
-				       name, first, last);
-			}
+		lost = kho_pages_lost(r->addr, r->size, &bad, &flags);
+		EXPECT_EQ(0, lost) {
+			TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
+			       name, lost, lost > 0 ? bad - r->addr : 0);
+			TH_LOG("%s: (/proc/kpageflags 0x%llx)", name, flags);
 		}
 		seen++;
 	}

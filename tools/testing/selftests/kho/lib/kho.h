@@ -64,6 +64,7 @@ int kho_node_spans(int nid, struct kho_region *r, int max);
 int kho_meminfo(const char *key, u64 *kib);
 int kho_phys_map(u64 addr, u64 size, bool write, void **map);
 void kho_phys_unmap(void *map, u64 addr, u64 size);
+long kho_pages_lost(u64 addr, u64 size, u64 *first, u64 *flags);
 u64 kho_pattern(u64 seed, u64 word);
 void kho_pattern_fill(void *mem, u64 size, u64 seed);
 int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad);

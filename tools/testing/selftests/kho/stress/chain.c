@@ -127,8 +127,9 @@ static void content(struct __test_metadata *_metadata, const char *name,
 		    u64 expect, u64 write)
 {
 	const struct kho_region *r;
-	u64 bad;
+	u64 bad, flags;
 	void *map;
+	long lost;
 	int err;
 
 	ASSERT_EQ(0, reservations());
@@ -141,6 +142,11 @@ static void content(struct __test_metadata *_metadata, const char *name,
 			TH_LOG("%s: byte %llu of %llu is not what was written", name,
 			       bad, r->size);
 		}
+	}
+	lost = kho_pages_lost(r->addr, r->size, &bad, &flags);
+	EXPECT_EQ(0, lost) {
+		TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
+		       name, lost, lost > 0 ? bad - r->addr : 0);
 	}
 	if (write)
 		kho_pattern_fill(map, r->size, write);
