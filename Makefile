@@ -31,13 +31,13 @@ packages:
 
 ksrc: packages
 	@mkdir -p build
-	@scripts/provide source > build/ksrc.new
-	@cmp -s build/ksrc.new build/ksrc && rm build/ksrc.new || mv build/ksrc.new build/ksrc
+	@new=$$(mktemp build/ksrc.XXXXXX) && scripts/provide source > $$new && mv $$new build/ksrc
 
 kernel: packages
 	@mkdir -p build
-	@if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > build/kernel.new
-	@mv build/kernel.new build/kernel
+	@new=$$(mktemp build/kernel.XXXXXX) && \
+		if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > $$new && \
+		mv $$new build/kernel
 
 run_tests:
 	$(call say,1 of 3: packages and kernel)

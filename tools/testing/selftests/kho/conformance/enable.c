@@ -68,7 +68,7 @@ static const char *not_in(const char *scenario)
 {
 	if (kho_generation() < 0)
 		return "not in a machine of khotest";
-	return is(scenario) ? NULL : "for another scenario";
+	return is(scenario) ? kho_unknown() : "for another scenario";
 }
 
 static const char *not_in_walk(void)

@@ -30,7 +30,7 @@ KHO_SCENARIO(kexec_tools) = {
 static const char *not_here(void)
 {
 	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
-	       NULL;
+	       kho_why_not();
 }
 
 /* where the reservation is, as the kernel tells */

@@ -297,6 +297,23 @@ static bool knows_debugfs(void)
 }
 
 /**
+ * kho_unknown() - is this a kernel to which kho= says nothing?
+ *
+ * A kernel makes an option that it does not know init's environment.  One that
+ * is known to be built with KHO has no such excuse.
+ *
+ * Return: NULL if not, else the reason in words
+ */
+const char *kho_unknown(void)
+{
+	char val;
+
+	if (!getenv("kho") || (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val == 'y'))
+		return NULL;
+	return "the kernel does not know kho=: it is built without KHO";
+}
+
+/**
  * kho_why_not() - why KHO cannot be looked at here
  *
  * The reasons are told in the order in which a person would remove them.
@@ -311,7 +328,7 @@ const char *kho_why_not(void)
 	struct statfs fs;
 
 	if (kho_generation() >= 0 && kho_cmdline_enabled(NULL) == 1)
-		return NULL;
+		return kho_unknown();
 	if (geteuid())
 		return "not root: debugfs is for root only";
 	if (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val != 'y')

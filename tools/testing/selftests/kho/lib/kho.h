@@ -52,6 +52,7 @@ u64 kho_memparse(const char *s, char **end);
 int kho_generation(void);
 const char *kho_scenario_name(void);
 int kho_cmdline_enabled(const char *cmdline);
+const char *kho_unknown(void);
 const char *kho_why_not(void);
 int kho_state_save(const char *name, const void *data, size_t len);
 int kho_state_load(const char *name, unsigned int generation,

@@ -32,7 +32,7 @@ static struct kho_problems problems;
 static const char *not_here(void)
 {
 	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
-	       NULL;
+	       kho_why_not();
 }
 
 /* reservations, in order or not at all */

@@ -325,7 +325,8 @@ static int set_up_err;
 static const char *not_here(void)
 {
 	return kho_generation() < 0 ?
-	       "not in a machine of khotest: this takes all memory" : NULL;
+	       "not in a machine of khotest: this takes all memory" :
+	       kho_why_not();
 }
 
 KHO_TEST_WHERE(s16, workers_filled_their_nodes, not_here())

@@ -151,7 +151,8 @@ static bool config_file(struct kernel *k, const char *path)
 
 	if (kho_read_file(path, &b))
 		return false;
-	if (!strstr(b.data, "CONFIG_")) {
+	/* a text about kernels is none */
+	if (!strstr(b.data, "\nCONFIG_") || !strstr(b.data, "=y\n")) {
 		kho_blob_free(&b);
 		return false;
 	}
