@@ -238,5 +238,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 	}
 	for (int i = 0; i < a.nr; i++)
 		free(a.done[i]);
+	if (err)
+		unlink(path);
 	return err;
 }

@@ -405,9 +405,11 @@ static void line(struct machine *m, size_t len)
 	static struct kho_record r;
 	const char *why;
 
-	if (m->log) {
-		fwrite(m->buf, len, 1, m->log);
-		fflush(m->log);
+	if (m->log && (fwrite(m->buf, len, 1, m->log) != 1 || fflush(m->log))) {
+		/* a verdict whose evidence is lost is none */
+		because(m, "%s/records.log: %s", m->dir, strerror(errno));
+		fclose(m->log);
+		m->log = NULL;
 	}
 	if (kho_record_parse(m->buf, len, &r, &why)) {
 		char shown[80];
