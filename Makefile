@@ -13,9 +13,9 @@
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
 
-PACKAGES := gcc make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
+PACKAGES := gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
-CHECK_PACKAGES := clang shellcheck python3 python3-jsonschema
+CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps python3 python3-jsonschema
 
 export KSRC KERNEL KCONFIG LINUX_SOURCE
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)

@@ -521,8 +521,10 @@ static int show(json_t *root)
 	fprintf(stderr, "%u skipped, %u missing; %s in %.1f s\n", all[ST_SKIP],
 		all[ST_MISS], status,
 		json_number_value(json_object_get(root, "duration")));
-	if (json_integer_value(json_object_get(root, "known_issues_passed")))
-		fprintf(stderr, "%d checks passed that known issues say must fail\n",
+	/* where nothing could be tested no issue can be gone */
+	if (strcmp(ver, "SKIP") &&
+	    json_integer_value(json_object_get(root, "known_issues_passed")))
+		fprintf(stderr, "%d checks passed where known issues expect a failure\n",
 			(int)json_integer_value(json_object_get(root, "known_issues_passed")));
 	return 0;
 }
