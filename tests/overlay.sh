@@ -6,6 +6,7 @@
 
 overlay_enter() {
 	[ "$(id -u)" = 0 ] || { echo "$0: overlays are for root only" >&2; exit 4; }
+	unshare -m true 2>/dev/null || { echo "$0: no mount namespaces here" >&2; exit 4; }
 	[ -n "${KHO_OVERLAY:-}" ] || KHO_OVERLAY=1 exec unshare -m "$0" "$@"
 	overlays=()
 	overlay_tmp=$(mktemp -d)
