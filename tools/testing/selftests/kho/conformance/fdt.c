@@ -13,7 +13,6 @@
 #include "kho_test.h"
 
 #include <libfdt.h>
-#include <linux/kernel-page-flags.h>
 
 #include "fdt_check.h"
 
@@ -113,20 +112,6 @@ static bool in_scratch(u64 addr, u64 size)
 		    addr + size > r[i].addr)
 			return true;
 	return false;
-}
-
-/* the flags of the page at an address, as /proc/kpageflags has them */
-static int page_flags(u64 addr, u64 *flags)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	u64 at = addr / sysconf(_SC_PAGESIZE) * sizeof(*flags);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = pread(fd, flags, sizeof(*flags), at);
-	close(fd);
-	return n == sizeof(*flags) ? 0 : -EIO;
 }
 
 /* what the tree and the directory say of the subtrees must be one */
@@ -325,10 +310,11 @@ KHO_TEST(d14, in_luo)
 		return;
 	check_root(_metadata, IN "/fdt");
 	for (int i = 0; i < root.nr; i++) {
-		if (strcmp(root.sub[i].name, "LUO") ||
-		    page_flags(root.sub[i].data, &flags))
+		if (strcmp(root.sub[i].name, "LUO"))
 			continue;
-		EXPECT_EQ(0, flags >> KPF_BUDDY & 1) {
+		/* less than none: the kernel lets nobody look */
+		EXPECT_GE(0, kho_pages_marked(root.sub[i].data, 1, 1ULL << KPF_BUDDY,
+					      NULL, &flags)) {
 			TH_LOG(IN "/sub_fdts/LUO shows the page at 0x%llx", root.sub[i].data);
 			TH_LOG("which is free (/proc/kpageflags 0x%llx)", flags);
 		}
@@ -583,7 +569,8 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 			       name, bad, r->size, r->addr + bad);
 		}
 		kho_phys_unmap(map, r->addr, r->size);
-		lost = kho_pages_lost(r->addr, r->size, &bad, &flags);
+		lost = kho_pages_marked(r->addr, r->size, KHO_PAGES_ALLOCATED, &bad,
+					&flags);
 		EXPECT_EQ(0, lost) {
 			TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
 			       name, lost, lost > 0 ? bad - r->addr : 0);

@@ -10,6 +10,7 @@
 #ifndef KHO_H
 #define KHO_H
 
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 
 #include "types.h"
@@ -58,6 +59,17 @@ int kho_state_save(const char *name, const void *data, size_t len);
 int kho_state_load(const char *name, unsigned int generation,
 		   struct kho_blob *blob);
 
+/*
+ * Marks that only pages have which the page allocator gave out or keeps.  A page
+ * of reserved memory that was lost can hold the old bytes for long; what the
+ * kernel takes it for tells before it is too late.
+ */
+#define KHO_PAGES_ALLOCATED						\
+	(1ULL << KPF_BUDDY | 1ULL << KPF_LRU | 1ULL << KPF_SLAB |	\
+	 1ULL << KPF_MMAP | 1ULL << KPF_ANON | 1ULL << KPF_SWAPCACHE |	\
+	 1ULL << KPF_COMPOUND_HEAD | 1ULL << KPF_COMPOUND_TAIL |	\
+	 1ULL << KPF_HUGE | 1ULL << KPF_THP | 1ULL << KPF_PGTABLE)
+
 /* mem.c: physical memory as the kernel tells of it */
 int kho_scratch_read(const char *dir, struct kho_region *r, int max);
 int kho_iomem_ram(struct kho_region *r, int max);
@@ -65,7 +77,7 @@ int kho_node_spans(int nid, struct kho_region *r, int max);
 int kho_meminfo(const char *key, u64 *kib);
 int kho_phys_map(u64 addr, u64 size, bool write, void **map);
 void kho_phys_unmap(void *map, u64 addr, u64 size);
-long kho_pages_lost(u64 addr, u64 size, u64 *first, u64 *flags);
+long kho_pages_marked(u64 addr, u64 size, u64 marks, u64 *first, u64 *flags);
 u64 kho_pattern(u64 seed, u64 word);
 void kho_pattern_fill(void *mem, u64 size, u64 seed);
 int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad);

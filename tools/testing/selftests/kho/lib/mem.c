@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,31 +239,22 @@ void kho_phys_unmap(void *map, u64 addr, u64 size)
 	munmap((char *)map - in, in + size);
 }
 
-/* marks that only pages have which the page allocator gave out or keeps */
-#define ALLOCATORS							\
-	(1ULL << KPF_BUDDY | 1ULL << KPF_LRU | 1ULL << KPF_SLAB |	\
-	 1ULL << KPF_MMAP | 1ULL << KPF_ANON | 1ULL << KPF_SWAPCACHE |	\
-	 1ULL << KPF_COMPOUND_HEAD | 1ULL << KPF_COMPOUND_TAIL |	\
-	 1ULL << KPF_HUGE | 1ULL << KPF_THP | 1ULL << KPF_PGTABLE)
-
 /**
- * kho_pages_lost() - pages of reserved memory that the page allocator has
+ * kho_pages_marked() - pages of a range that have any of some marks
  * @addr: first byte of the range
  * @size: bytes
- * @first: address of the first such page
- * @flags: what /proc/kpageflags says of that one
- *
- * A page that was lost can hold the old bytes for long; what the kernel takes
- * it for tells before it is too late.
+ * @marks: 1 << KPF_*, as /proc/kpageflags has them
+ * @first: address of the first such page; may be NULL
+ * @flags: all marks of that one; may be NULL
  *
  * Return: how many, or a negative errno
  */
-long kho_pages_lost(u64 addr, u64 size, u64 *first, u64 *flags)
+long kho_pages_marked(u64 addr, u64 size, u64 marks, u64 *first, u64 *flags)
 {
 	u64 page = sysconf(_SC_PAGESIZE), got[512];
 	u64 pfn = addr / page, end = (addr + size + page - 1) / page;
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	long lost = 0;
+	long nr = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -273,21 +263,21 @@ long kho_pages_lost(u64 addr, u64 size, u64 *first, u64 *flags)
 
 		if (pread(fd, got, n * sizeof(*got), pfn * sizeof(*got)) !=
 		    (ssize_t)(n * sizeof(*got))) {
-			lost = -EIO;
+			nr = -EIO;
 			break;
 		}
 		for (size_t i = 0; i < n; i++) {
-			if (!(got[i] & ALLOCATORS))
+			if (!(got[i] & marks) || nr++)
 				continue;
-			if (!lost++) {
+			if (first)
 				*first = (pfn + i) * page;
+			if (flags)
 				*flags = got[i];
-			}
 		}
 		pfn += n;
 	}
 	close(fd);
-	return lost;
+	return nr;
 }
 
 /**

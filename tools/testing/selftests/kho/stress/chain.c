@@ -127,7 +127,7 @@ static void content(struct __test_metadata *_metadata, const char *name,
 		    u64 expect, u64 write)
 {
 	const struct kho_region *r;
-	u64 bad, flags;
+	u64 bad;
 	void *map;
 	long lost;
 	int err;
@@ -143,7 +143,7 @@ static void content(struct __test_metadata *_metadata, const char *name,
 			       bad, r->size);
 		}
 	}
-	lost = kho_pages_lost(r->addr, r->size, &bad, &flags);
+	lost = kho_pages_marked(r->addr, r->size, KHO_PAGES_ALLOCATED, &bad, NULL);
 	EXPECT_EQ(0, lost) {
 		TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
 		       name, lost, lost > 0 ? bad - r->addr : 0);

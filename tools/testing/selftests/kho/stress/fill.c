@@ -20,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include <linux/kernel-page-flags.h>
 
 KHO_SCENARIO(numa2) = {
 	KHO_SCENARIO_HEAD,
@@ -230,25 +229,7 @@ static void stress_ng(int nid)
  */
 static long free_pages(const struct kho_region *r)
 {
-	static u64 flags[4096];
-	u64 n = r->size / page, at = r->addr / page, left = 0;
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	for (u64 i = 0; i < n; i += ARRAY_SIZE(flags)) {
-		u64 m = n - i < ARRAY_SIZE(flags) ? n - i : ARRAY_SIZE(flags);
-
-		if (pread(fd, flags, m * sizeof(*flags),
-			  (at + i) * sizeof(*flags)) != (ssize_t)(m * sizeof(*flags))) {
-			close(fd);
-			return -EIO;
-		}
-		for (u64 j = 0; j < m; j++)
-			left += flags[j] >> KPF_BUDDY & 1;
-	}
-	close(fd);
-	return left;
+	return kho_pages_marked(r->addr, r->size, 1ULL << KPF_BUDDY, NULL, NULL);
 }
 
 static int storm[NODES_MAX];
