@@ -231,30 +231,26 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 static char *repeat(const struct scenario *s, const struct options *o)
 {
 	char gens[16], self[PATH_MAX + 16];
-	char *argv[24] = { };
-	int n = 0;
+	const char *const option[][2] = {
+		{ "--kernel", o->kernel },
+		{ "--kconfig", o->kconfig },
+		{ "--generations", o->generations ? gens : NULL },
+		{ "--append", o->append },
+		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
+		{ "--programs", strcmp(o->programs, o->own) ? o->programs : NULL },
+	};
+	char *argv[2 * ARRAY_SIZE(option) + 4] = { self, "run" };
+	int n = 2;
 
 	snprintf(self, sizeof(self), "%s/khotest", o->own);
 	snprintf(gens, sizeof(gens), "%u", o->generations);
-#define OPTION(name, val) do { \
-		argv[n++] = (name); \
-		argv[n++] = (char *)(val); \
-	} while (0)
-	argv[n++] = self;
-	OPTION("run", "--kernel");
-	argv[n++] = (char *)o->kernel;
-	if (o->kconfig)
-		OPTION("--kconfig", o->kconfig);
-	if (o->generations)
-		OPTION("--generations", gens);
-	if (o->append)
-		OPTION("--append", o->append);
-	if (strcmp(o->accel, "tcg"))
-		OPTION("--accel", o->accel);
-	if (strcmp(o->programs, o->own))
-		OPTION("--programs", o->programs);
+	for (size_t i = 0; i < ARRAY_SIZE(option); i++) {
+		if (!option[i][1])
+			continue;
+		argv[n++] = (char *)option[i][0];
+		argv[n++] = (char *)option[i][1];
+	}
 	argv[n++] = (char *)s->decl.name;
-#undef OPTION
 	return shell_quote(argv);
 }
 
