@@ -2,26 +2,95 @@
 /*
  * enable.c - what the command line says of KHO, and what becomes of it
  *
- * A walk over command lines: each generation boots with the next one.  Where
- * KHO is off the kexec is an ordinary one, and the next kernel is, for KHO, as
- * after a cold boot.
+ * Walks over command lines.  Each is judged by what the kernel logs of every
+ * single option and by the regions that result; the rules stand here once, and
+ * the scenarios are nothing but command lines.
  */
+#include "kho_test.h"
+
+#include "asked.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "kho_test.h"
+#define OUT	KHO_DEBUGFS "/out"
 
 KHO_SCENARIO(walk) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.switch",
 	.summary = "all forms of kho=, valid, invalid and repeated",
-	.memory_mib = 512, .cpus = 1, .generations = 9,
-	.gen_cmdline = {
-		"kho=off", "kho=0", "kho=n", "kho=x kho= kho=2 kho",
-		"kho=on kho=off", "kho=on kho_scratch=64G,64M,16M",
-		"kho=off kho=on kho=x", "kho=y", "kho=1",
-	},
+	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK,
+	.programs = { "kho_enable", "kho_boot" },
+	.steps =
+		"boot kho=off\n"
+		"kexec kho=0\n"
+		"kexec kho=n kho=\n"
+		"kexec kho=x kho= kho=2 kho kho=o kho=-1 kho=\" 1\"\n"
+		"kexec kho=on kho=off\n"
+		"kexec- kho=on kho_scratch=64G,64M,16M\n"
+		"kexec- kho=on kho_scratch=8M,64G,16M\n"
+		"kexec- kho=on kho_scratch=8M,64M,64G\n"
+		"kexec- kho=on kho_scratch=4294967295%\n"
+		"kexec kho=off kho=on kho=x\n"
+		"kexec kho=y\n"
+		"kexec kho=1\n"
+		"kexec_load kho=ON\n"
+		"kexec kho=true\n"
+		"kexec kho=oN kho=kho\n"
+		"kexec kho=yellow\n"
+		"kexec kho=0n\n"
+		"kexec kho=N\n",
+};
+
+KHO_SCENARIO(scratch) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.scratch",
+	.summary = "kho_scratch=l,m,n in all its forms, valid, invalid and repeated",
+	.memory_mib = 1536, .cpus = 1,
+	.cmdline = "kho=on",
+	.programs = { "kho_enable", "kho_boot", "kho_debugfs" },
+	.steps =
+		"boot kho_scratch=8M,32M,16M\n"
+		"kexec_load kho_scratch=0x800000,33554432,16384K\n"
+		"kexec_load kho_scratch=040000000,64m,0\n"
+		"kexec_load kho_scratch=0,64M,8M\n"
+		"kexec_load kho_scratch=8M,0,64M\n"
+		/* no multiple of anything */
+		"kexec_load kho_scratch=1,50M,5M\n"
+		"kexec_load kho_scratch=4097K,64M,4194305\n"
+		"kexec_load kho_scratch=0K,64M,0T\n"
+		"kexec_load kho_scratch=0P,1G,0E\n"
+		"kexec_load kho_scratch=8M,32M,16M kho_scratch=4M,40M,8M\n"
+		/* none of these is taken, and the valid one among them is */
+		"kexec_load kho_scratch= kho_scratch kho_scratch=16M"
+		" kho_scratch=16M,64M kho_scratch=16M,64M,32M,1M"
+		" kho_scratch=12M,60M,20M"
+		" kho_scratch=16M,64M,32Mx kho_scratch=-1M,64M,32M"
+		" kho_scratch=16M,,32M kho_scratch=,64M,32M kho_scratch=16M,64M,"
+		" kho_scratch=\" 16M,64M,32M\" kho_scratch=16M,\"64M\",32M"
+		" kho_scratch=K,64M,32M kho_scratch=x,64M,32M kho_scratch=0,0,0 kho_scratch=16M;64M;32M"
+		" kho_scratch=% kho_scratch=x% kho_scratch=0x10% kho_scratch=5%%"
+		" kho_scratch=12345678901% kho_scratch=4294967296% kho_scratch=-5%"
+		" kho_scratch=1.5% kho_scratch=50%,64M,32M\n",
+};
+
+KHO_SCENARIO(scale) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.scale",
+	.summary = "kho_scratch=nn% and the default, on two nodes",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } },
+	.cmdline = "kho=on",
+	.programs = { "kho_enable", "kho_boot", "kho_debugfs" },
+	.steps =
+		"boot\n"
+		"kexec_load kho_scratch=200%\n"
+		"kexec_load kho_scratch=100%\n"
+		"kexec_load kho_scratch=+400%\n"
+		"kexec_load kho_scratch=0000000150%\n"
+		"kexec_load kho_scratch=8M,32M,16M kho_scratch=300%\n"
+		"kexec_load kho_scratch=300% kho_scratch=8M,32M,16M\n"
+		"kexec_load kho_scratch=x% kho_scratch=16M\n",
 };
 
 KHO_SCENARIO(debugfs_off) = {
@@ -36,26 +105,8 @@ KHO_SCENARIO(debugfs_off_later) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.debugfs_off_later",
 	.summary = "a handover into a kernel with debugfs switched off",
-	.memory_mib = 512, .cpus = 1, .generations = 2, .step_seconds = 20,
-	.gen_cmdline = { "kho=on", "kho=on debugfs=off" },
-};
-
-/* what generation i of the walk must be like */
-static const struct {
-	bool on;
-	/* KHO kexecs since the last boot without a handover; 0 for such a boot */
-	int count;
-	int malformed;
-} walk_want[] = {
-	[0] = { false, 0, 0 },
-	[1] = { false, 0, 0 },
-	[2] = { false, 0, 0 },
-	[3] = { false, 0, 4 },	/* all malformed: the default, which is off */
-	[4] = { false, 0, 0 },	/* the last one wins */
-	[5] = { false, 0, 0 },	/* more scratch than memory */
-	[6] = { true, 0, 1 },	/* the last valid one wins */
-	[7] = { true, 1, 0 },
-	[8] = { true, 2, 0 },
+	.memory_mib = 512, .cpus = 1, .step_seconds = 20,
+	.steps = "boot kho=on\nkexec kho=on debugfs=off\n",
 };
 
 static bool is(const char *scenario)
@@ -63,91 +114,173 @@ static bool is(const char *scenario)
 	return !strcmp(kho_scenario_name(), scenario);
 }
 
-/* these command lines are khotest's: elsewhere nothing is known of them */
-static const char *not_in(const char *scenario)
+static const struct kho_boot *boot(void)
 {
-	if (kho_generation() < 0)
-		return "not in a machine of khotest";
-	return is(scenario) ? kho_unknown() : "for another scenario";
+	return kho_boot_of(kho_generation());
 }
 
+/* these command lines are khotest's: elsewhere nothing is known of them */
+static const char *not_here(void)
+{
+	return boot() ? kho_unknown() :
+	       "not in a machine of khotest: not known how this kernel was booted";
+}
+
+/* where debugfs is switched off, nothing of it can be looked at */
 static const char *not_in_walk(void)
 {
-	const char *why = not_in("conformance.switch");
+	char val[8];
 
-	if (why)
-		return why;
-	return (size_t)kho_generation() < ARRAY_SIZE(walk_want) ? NULL :
-	       "more generations than the walk has";
+	return not_here() ?: !kho_cmdline_get(NULL, "debugfs", 0, val, sizeof(val)) &&
+	       !strcmp(val, "off") ? "debugfs is switched off" : NULL;
 }
 
-#define WANT	walk_want[kho_generation()]
+static const char *not_in(const char *scenario)
+{
+	return not_here() ?: is(scenario) ? NULL : "for another scenario";
+}
 
 KHO_TEST_WHERE(en1, on_or_off, not_in_walk())
 {
-	EXPECT_EQ(WANT.on, !access(KHO_DEBUGFS "/out", F_OK)) {
-		TH_LOG("KHO is %s", WANT.on ? "not on" : "not off");
+	EXPECT_EQ(boot()->on, !access(OUT, F_OK)) {
+		TH_LOG("KHO is %s", boot()->on ? "not on" : "not off");
 	}
+}
+
+/* how often a switch stands on the command line, and how often in vain */
+static int count_kho(bool malformed)
+{
+	char val[64];
+	int n = 0;
+
+	for (int i = 0; !kho_cmdline_get(NULL, "kho", i, val, sizeof(val)); i++) {
+		char one[80];
+
+		snprintf(one, sizeof(one), "kho=\"%s\"", val);
+		n += !malformed || kho_cmdline_bool(one, "kho") < 0;
+	}
+	return n;
 }
 
 KHO_TEST_WHERE(en2, malformed_is_logged, not_in_walk())
 {
-	char line[256];
-
-	EXPECT_EQ(WANT.malformed, kho_klog_find("Malformed early option 'kho'",
-						line, sizeof(line)));
+	EXPECT_EQ(count_kho(true),
+		  kho_klog_find("Malformed early option 'kho'", NULL, 0));
 }
 
 KHO_TEST_WHERE(en3, last_valid_one_wins, not_in_walk())
 {
-	if (kho_generation() != 4 && kho_generation() != 6)
-		SKIP(return, "only one kho= on this command line");
-	EXPECT_EQ(WANT.on, !access(KHO_DEBUGFS "/out", F_OK));
+	if (count_kho(false) - count_kho(true) < 2)
+		SKIP(return, "not more than one valid kho= on this command line");
+	EXPECT_EQ(boot()->on, !access(OUT, F_OK));
 }
 
 KHO_TEST_WHERE(en4, default_is_kconfigs, not_in_walk())
 {
-	if (kho_generation() != 3)
+	if (kho_cmdline_enabled(NULL) >= 0)
 		SKIP(return, "kho= decides on this command line");
-	/* the suite's kernels are built without KEXEC_HANDOVER_ENABLE_DEFAULT */
-	EXPECT_NE(0, access(KHO_DEBUGFS, F_OK));
+	EXPECT_EQ(boot()->step.by_default, !access(KHO_DEBUGFS, F_OK));
 }
 
-KHO_TEST_WHERE(en5, off_is_off, not_in_walk())
+static const char *no_fresh_scratch(void)
 {
-	u64 cma = 0;
+	return not_in_walk() ?: !boot()->on ? "KHO is off in this generation" :
+	       boot()->handed_over ? "the regions are those that were handed over" : NULL;
+}
 
-	if (WANT.on)
-		SKIP(return, "KHO is on here");
-	EXPECT_NE(0, access(KHO_DEBUGFS, F_OK));
-	/* nothing else makes CMA in these machines */
-	EXPECT_EQ(0, kho_meminfo("CmaFree", &cma));
-	EXPECT_EQ(0, cma);
-	EXPECT_EQ(0, kho_klog_find("KHO: found kexec handover data", NULL, 0));
-	/* that kexec works all the same is shown by the next generation */
+/* all of scratch is made of largest buddy blocks */
+static u64 block(void)
+{
+	return sysconf(_SC_PAGESIZE) << 10;
+}
+
+#define SCALES_MAX	4
+
+/* regions of one generation, for those that come */
+struct scaled {
+	u64 scale;
+	u64 size[SCALES_MAX];
+};
+
+/*
+ * Sizes are in proportion to the scale: what is allocated during boot is the same
+ * in each of these kernels but for a few pages, and sizes are rounded up to whole
+ * blocks.
+ */
+KHO_TEST_WHERE(s7, sizes_follow_the_scale, no_fresh_scratch())
+{
+	static struct kho_region r[KHO_REGIONS_MAX];
+	int n = kho_scratch_read(OUT, r, KHO_REGIONS_MAX);
+	struct scaled now = { .scale = 200 }, was;
+	struct kho_sizes s;
+	struct kho_blob b;
+
+	ASSERT_LT(2, n);
+	/* what a cold boot allocates on which node is not what a kexec does */
+	if (boot()->step.way == KHO_BY_BOOT)
+		SKIP(return, "the generations to come are compared with each other");
+	if (kho_scratch_asked(NULL, &s)) {
+		if (!s.scaled)
+			SKIP(return, "kho_scratch=l,m,n decides on this command line");
+		now.scale = s.scale;
+	}
+	for (int i = 0; i < SCALES_MAX && i < n; i++)
+		now.size[i] = r[i].size;
+	if (kho_state_load("scaled", kho_generation() - 1, &b)) {
+		ASSERT_EQ(0, kho_state_save("scaled", &now, sizeof(now)));
+		SKIP(return, "the generations to come are compared with this one");
+	}
+	ASSERT_EQ(sizeof(was), b.len);
+	memcpy(&was, b.data, sizeof(was));
+	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_save("scaled", &was, sizeof(was)));
+	for (int i = 0; i < SCALES_MAX && i < n; i++) {
+		/* both are rounded up by less than a block */
+		u64 most = (was.size[i] * now.scale + was.scale - 1) / was.scale + block();
+		u64 least = was.size[i] > block() ?
+			    (was.size[i] - block()) * now.scale / was.scale : 0;
+
+		/* the initramfs, which grows a little, is not counted, but for its list */
+		EXPECT_TRUE(now.size[i] <= most && now.size[i] >= least) {
+			TH_LOG("region %d: %llu MiB at %llu %%, %llu MiB at %llu %%", i,
+			       now.size[i] >> 20, now.scale, was.size[i] >> 20,
+			       was.scale);
+		}
+	}
 }
 
 KHO_TEST_WHERE(en6, no_room_for_scratch, not_in_walk())
 {
-	if (kho_generation() != 5)
+	if (!boot()->step.off)
 		SKIP(return, "scratch fits on this command line");
-	EXPECT_EQ(1, kho_klog_find("KHO: Failed to reserve lowmem scratch buffer",
-				   NULL, 0));
 	EXPECT_EQ(1, kho_klog_find("KHO: Failed to reserve scratch area, disabling kexec handover",
 				   NULL, 0));
+	EXPECT_EQ(2, kho_klog_find("KHO: Failed to reserve ", NULL, 0));
 	EXPECT_NE(0, access(KHO_DEBUGFS, F_OK));
 }
 
-KHO_TEST_WHERE(k4, count_starts_anew, not_in_walk())
+/* nothing of what was reserved before the failure is kept from the kernel */
+KHO_TEST_WHERE(s23, no_scratch_is_left, not_in_walk())
 {
-	char line[256] = "", want[32];
+	u64 total, now;
+	struct kho_blob b;
 
-	EXPECT_EQ(!!WANT.count, kho_klog_find("KHO: exec from:", line, sizeof(line)));
-	if (!WANT.count)
-		return;
-	snprintf(want, sizeof(want), "(count %d)", WANT.count);
-	EXPECT_NE(NULL, strstr(line, want)) {
-		TH_LOG("%s, must be %s", line, want);
+	ASSERT_EQ(0, kho_meminfo("MemTotal", &now));
+	if (!kho_generation() || kho_state_load("total", kho_generation() - 1, &b)) {
+		if (!boot()->on && !boot()->step.off) {
+			ASSERT_EQ(0, kho_state_save("total", &now, sizeof(now)));
+		}
+		SKIP(return, "the generations to come are compared with this one");
+	}
+	ASSERT_EQ(sizeof(total), b.len);
+	memcpy(&total, b.data, sizeof(total));
+	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_save("total", &total, sizeof(total)));
+	if (!boot()->step.off)
+		SKIP(return, "scratch fits on this command line");
+	/* a block is the least that scratch is made of */
+	EXPECT_LT(total > now ? (total - now) << 10 : 0, block() / 2) {
+		TH_LOG("MemTotal %llu KiB, with KHO off %llu KiB", now, total);
 	}
 }
 

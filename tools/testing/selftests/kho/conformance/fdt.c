@@ -21,7 +21,6 @@
 
 static struct kho_problems problems;
 static struct kho_root root;
-static struct kho_reservations resv;
 
 static void expect_no_problems(struct __test_metadata *_metadata, const char *what)
 {
@@ -42,22 +41,23 @@ static void read_blob(struct __test_metadata *_metadata, const char *path,
 
 static bool handed_over(void)
 {
-	int gen = kho_generation();
+	int known = kho_handed_over();
 
-	return gen < 0 ? !access(IN, F_OK) : gen > 0;
+	return known < 0 ? !access(IN, F_OK) : known;
+}
+
+/* KHO kexecs since the last boot without a handover; -1: not known */
+static int count(void)
+{
+	const struct kho_boot *b = kho_boot_of(kho_generation());
+
+	return b ? (int)b->count : -1;
 }
 
 static const char *no_handover(void)
 {
 	return kho_why_not() ?: handed_over() ? NULL :
 	       "cold boot: nothing was handed over";
-}
-
-static const char *no_reserve_mem(void)
-{
-	return kho_why_not() ?:
-	       kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0) ?
-	       "no reserve_mem= on the command line" : NULL;
 }
 
 /* a tree as the kernel may have it, in one direction */
@@ -90,28 +90,12 @@ KHO_TEST_WHERE(d10, in_fdt_is_complete, no_handover())
 	expect_no_problems(_metadata, IN "/fdt");
 }
 
-static bool in_ram(u64 addr, u64 size)
-{
-	static struct kho_region ram[256];
-	int n = kho_iomem_ram(ram, 256);
-
-	for (int i = 0; i < n; i++)
-		if (addr >= ram[i].addr && addr + size > addr &&
-		    addr + size <= ram[i].addr + ram[i].size)
-			return true;
-	return false;
-}
-
 static bool in_scratch(u64 addr, u64 size)
 {
 	static struct kho_region r[KHO_REGIONS_MAX];
-	int n = kho_scratch_read(OUT, r, KHO_REGIONS_MAX);
 
-	for (int i = 0; i < n; i++)
-		if (r[i].size && addr < r[i].addr + r[i].size &&
-		    addr + size > r[i].addr)
-			return true;
-	return false;
+	return kho_regions_overlap(r, kho_scratch_read(OUT, r, KHO_REGIONS_MAX),
+				   addr, size);
 }
 
 /* what the tree and the directory say of the subtrees must be one */
@@ -143,7 +127,7 @@ static void subtrees_agree(struct __test_metadata *_metadata, const char *dir)
 			TH_LOG("%s: %zu bytes, blob-size %llu", path, b.len, s->size);
 		}
 		kho_blob_free(&b);
-		EXPECT_TRUE(in_ram(s->data, s->size)) {
+		EXPECT_TRUE(kho_in_ram(s->data, s->size)) {
 			TH_LOG("%s: 0x%llx is not System RAM", path, s->data);
 		}
 		/* handed-over memory never lies where the next kernel will boot */
@@ -197,7 +181,7 @@ static void root_rules(struct __test_metadata *_metadata, const char *path)
 	kho_check_root(b.data, b.len, KHO_COMPATIBLE, &root, &problems);
 	kho_blob_free(&b);
 	expect_no_problems(_metadata, path);
-	EXPECT_TRUE(in_ram(root.map, sysconf(_SC_PAGESIZE))) {
+	EXPECT_TRUE(kho_in_ram(root.map, sysconf(_SC_PAGESIZE))) {
 		TH_LOG("preserved-memory-map 0x%llx is not System RAM", root.map);
 	}
 	EXPECT_FALSE(in_scratch(root.map, sysconf(_SC_PAGESIZE))) {
@@ -232,7 +216,7 @@ KHO_TEST(u16, in_is_what_out_was)
 			ASSERT_EQ(0, kho_state_save(constant[i], b.data, b.len));
 			kho_blob_free(&b);
 		}
-		if (!gen)
+		if (!handed_over())
 			continue;
 		snprintf(path, sizeof(path), IN "/sub_fdts/%s", constant[i]);
 		if (kho_state_load(constant[i], gen - 1, &before)) {
@@ -255,7 +239,7 @@ KHO_TEST(u16, in_is_what_out_was)
 		ASSERT_EQ(0, kho_state_save("fdt", b.data, b.len));
 		kho_blob_free(&b);
 	}
-	if (gen && !kho_state_load("fdt", gen - 1, &before)) {
+	if (handed_over() && !kho_state_load("fdt", gen - 1, &before)) {
 		read_blob(_metadata, IN "/fdt", &b);
 		/* the length that the header gives: out/fdt itself may be cut (D9) */
 		EXPECT_LE(sizeof(struct fdt_header), before.len);
@@ -366,16 +350,16 @@ KHO_TEST(k5, out_release_is_this_kernels)
 KHO_TEST(k3, counts)
 {
 	struct kho_metadata m;
-	int gen = kho_generation();
+	int n = count();
 
-	if (gen < 0)
+	if (n < 0)
 		SKIP(return, "not in a machine of khotest: the count is not known");
 	metadata(_metadata, OUT "/sub_fdts/kexec-metadata", &m);
-	EXPECT_EQ(gen + 1, m.count);
-	if (!gen)
+	EXPECT_EQ(n + 1, m.count);
+	if (!n)
 		return;
 	metadata(_metadata, IN "/sub_fdts/kexec-metadata", &m);
-	EXPECT_EQ(gen, m.count);
+	EXPECT_EQ(n, m.count);
 }
 
 KHO_TEST(k2, logged_once)
@@ -389,12 +373,12 @@ KHO_TEST(k2, logged_once)
 		SKIP(return, "not in a machine of khotest: the count is not known");
 	ASSERT_EQ(0, uname(&u));
 	ASSERT_EQ(0, kho_state_save("release", u.release, strlen(u.release)));
-	EXPECT_EQ(!!gen, kho_klog_find("KHO: exec from:", line, sizeof(line)));
-	if (!gen)
+	EXPECT_EQ(handed_over(), kho_klog_find("KHO: exec from:", line, sizeof(line)));
+	if (!handed_over())
 		return;
 	ASSERT_EQ(0, kho_state_load("release", gen - 1, &b));
 	snprintf(want, sizeof(want), "KHO: exec from: %.80s (count %d)",
-		 (char *)b.data, gen);
+		 (char *)b.data, count());
 	EXPECT_STREQ(want, line);
 	kho_blob_free(&b);
 }
@@ -403,193 +387,24 @@ KHO_TEST(k4, cold_boot_counts_anew)
 {
 	struct kho_metadata m;
 
-	if (kho_generation() != 0)
-		SKIP(return, "not a cold boot of a machine of khotest");
+	if (count())
+		SKIP(return, "not a boot without a handover, or not in a machine of khotest");
 	metadata(_metadata, OUT "/sub_fdts/kexec-metadata", &m);
 	EXPECT_EQ(1, m.count);
 }
 
-/* reserve_mem */
-
-/* the reservations as the memblock tree has them */
-static void reservations(struct __test_metadata *_metadata, const char *path)
+/* what arrived is what the command line of the kernel before asked for */
+KHO_TEST_WHERE(m3, in_tree, no_handover())
 {
+	static struct kho_reservations resv;
 	struct kho_blob b;
-	int err = kho_read_file(path, &b);
 
-	ASSERT_EQ(0, err) {
-		TH_LOG("%s: %s", path, strerror(-err));
-	}
+	if (kho_read_file(IN "/sub_fdts/memblock", &b))
+		SKIP(return, "no reservations were handed over");
 	memset(&problems, 0, sizeof(problems));
 	kho_check_memblock(b.data, b.len, &resv, &problems);
-	expect_no_problems(_metadata, path);
+	expect_no_problems(_metadata, IN "/sub_fdts/memblock");
 	kho_blob_free(&b);
-}
-
-KHO_TEST_WHERE(m3, out_tree, no_reserve_mem())
-{
-	reservations(_metadata, OUT "/sub_fdts/memblock");
-}
-
-KHO_TEST_WHERE(m3, in_tree, no_reserve_mem() ?: no_handover())
-{
-	reservations(_metadata, IN "/sub_fdts/memblock");
-}
-
-KHO_TEST(m4, tree_iff_reserved)
-{
-	bool asked = !kho_cmdline_get(NULL, "reserve_mem", 0, NULL, 0);
-
-	EXPECT_EQ(asked, !access(OUT "/sub_fdts/memblock", F_OK));
-}
-
-/* size:align:name as the kernel reads it */
-static bool asked_for(unsigned int nth, u64 *size, u64 *align, char *name,
-		      size_t name_size)
-{
-	char val[128], *p = val;
-	u64 *out[] = { size, align };
-
-	if (kho_cmdline_get(NULL, "reserve_mem", nth, val, sizeof(val)))
-		return false;
-	for (int i = 0; i < 2; i++) {
-		*out[i] = kho_memparse(p, &p);
-		if (*p++ != ':')
-			return false;
-	}
-	snprintf(name, name_size, "%s", p);
-	return true;
-}
-
-static const struct kho_region *reservation(const char *name)
-{
-	for (int i = 0; i < resv.nr; i++)
-		if (!strcmp(resv.name[i], name))
-			return &resv.range[i];
-	return NULL;
-}
-
-KHO_TEST_WHERE(m1, reservations_are_as_asked_for, no_reserve_mem())
-{
-	u64 size, align;
-	char name[64];
-	int n;
-
-	reservations(_metadata, OUT "/sub_fdts/memblock");
-	for (n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
-		const struct kho_region *r = reservation(name);
-
-		ASSERT_NE(NULL, r) {
-			TH_LOG("%s is not reserved", name);
-		}
-		EXPECT_EQ(size, r->size);
-		EXPECT_EQ(0, r->addr % align);
-		EXPECT_TRUE(in_ram(r->addr, r->size));
-		EXPECT_FALSE(in_scratch(r->addr, r->size)) {
-			TH_LOG("%s at 0x%llx is in scratch", name, r->addr);
-		}
-	}
-	EXPECT_EQ(n, resv.nr);
-}
-
-KHO_TEST_WHERE(m2, addresses_stay, no_reserve_mem())
-{
-	struct kho_blob b;
-	u64 size, align;
-	char name[64];
-
-	if (kho_generation() < 0)
-		SKIP(return, "not in a machine of khotest: earlier addresses are not known");
-	reservations(_metadata, OUT "/sub_fdts/memblock");
-	if (!kho_generation()) {
-		ASSERT_EQ(0, kho_state_save("reservations", &resv, sizeof(resv)));
-		return;
-	}
-	ASSERT_EQ(0, kho_state_load("reservations", 0, &b));
-	ASSERT_EQ(sizeof(resv), b.len);
-	for (int n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
-		const struct kho_reservations *old = b.data;
-		const struct kho_region *r = reservation(name);
-
-		ASSERT_NE(NULL, r);
-		for (int i = 0; i < old->nr; i++)
-			if (!strcmp(old->name[i], name)) {
-				EXPECT_EQ(old->range[i].addr, r->addr) {
-					TH_LOG("%s was at 0x%llx and is at 0x%llx",
-					       name, old->range[i].addr, r->addr);
-				}
-			}
-	}
-	kho_blob_free(&b);
-}
-
-KHO_TEST_WHERE(m5, revival_is_logged, no_reserve_mem())
-{
-	char name[64], want[128];
-	u64 size, align;
-
-	for (int n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
-		snprintf(want, sizeof(want),
-			 "Revived memory reservation '%s' from KHO", name);
-		EXPECT_EQ(handed_over(), kho_klog_find(want, NULL, 0)) {
-			TH_LOG("%s", want);
-		}
-	}
-}
-
-/* written in the cold boot, found in every generation, every byte of it */
-static void content(struct __test_metadata *_metadata, bool whole_pages)
-{
-	u64 size, align, bad, flags = 0, page = sysconf(_SC_PAGESIZE);
-	char name[64];
-	int seen = 0;
-	long lost;
-
-	if (kho_generation() < 0)
-		SKIP(return, "not in a machine of khotest: nobody wrote into the reservations");
-	reservations(_metadata, OUT "/sub_fdts/memblock");
-	for (int n = 0; asked_for(n, &size, &align, name, sizeof(name)); n++) {
-		const struct kho_region *r = reservation(name);
-		void *map;
-		int err;
-
-		if (whole_pages != !(size % page))
-			continue;
-		ASSERT_NE(NULL, r);
-		err = kho_phys_map(r->addr, r->size, !kho_generation(), &map);
-		if (err == -ENOENT || err == -EPERM)
-			SKIP(return, "/dev/mem: %s: the kernel lets nobody look",
-			     strerror(-err));
-		ASSERT_EQ(0, err);
-		if (!kho_generation())
-			kho_pattern_fill(map, r->size, n + 1);
-		err = kho_pattern_check(map, r->size, n + 1, &bad);
-		EXPECT_EQ(0, err) {
-			TH_LOG("%s: byte %llu of %llu (at 0x%llx) is not what generation 0 wrote",
-			       name, bad, r->size, r->addr + bad);
-		}
-		kho_phys_unmap(map, r->addr, r->size);
-		lost = kho_pages_marked(r->addr, r->size, KHO_PAGES_ALLOCATED, &bad,
-					&flags);
-		EXPECT_EQ(0, lost) {
-			TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
-			       name, lost, lost > 0 ? bad - r->addr : 0);
-			TH_LOG("%s: (/proc/kpageflags 0x%llx)", name, flags);
-		}
-		seen++;
-	}
-	if (!seen)
-		SKIP(return, "no such reservation on the command line");
-}
-
-KHO_TEST_WHERE(m8, content_of_whole_pages, no_reserve_mem())
-{
-	content(_metadata, true);
-}
-
-KHO_TEST_WHERE(m8, content_of_partial_page, no_reserve_mem())
-{
-	content(_metadata, false);
 }
 
 TEST_HARNESS_MAIN

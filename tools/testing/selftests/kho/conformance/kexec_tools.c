@@ -98,9 +98,11 @@ static int run(const char *const *argv)
 
 KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 {
-	char cmdline[2048], initrd[32];
+	char cmdline[3072], arg[3200], initrd[32];
+	struct kho_step step;
+	const char *why_not;
 	const char *argv[8] = {
-		"kexec", "-l", "/kho/kernel", "--initrd", initrd, cmdline, "-s",
+		"kexec", "-l", "/kho/kernel", "--initrd", initrd, arg, "-s",
 		NULL
 	};
 	int fd;
@@ -112,9 +114,9 @@ KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 	/* kexec opens it by name */
 	fcntl(fd, F_SETFD, 0);
 	snprintf(initrd, sizeof(initrd), "/proc/self/fd/%d", fd);
-	snprintf(cmdline, sizeof(cmdline), "--command-line=");
-	ASSERT_EQ(0, kho_next_cmdline(cmdline + strlen(cmdline),
-				      sizeof(cmdline) - strlen(cmdline)));
+	ASSERT_EQ(0, kho_job_step(1, cmdline, sizeof(cmdline)));
+	ASSERT_EQ(0, kho_step_parse(cmdline, &step, &why_not));
+	snprintf(arg, sizeof(arg), "--command-line=%s", step.cmdline);
 	EXPECT_EQ(0, run(argv));
 }
 

@@ -24,6 +24,23 @@
 
 #define INITRD	"/sys/firmware/initrd"
 
+static int load(const char *kernel, int initrd_fd, const char *cmdline,
+		unsigned long flags)
+{
+	int fd, err = 0;
+
+	if (initrd_fd < 0)
+		flags |= KEXEC_FILE_NO_INITRAMFS;
+	fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_kexec_file_load, fd, initrd_fd, strlen(cmdline) + 1,
+		    cmdline, flags))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 /**
  * kho_kexec_load() - kexec_file_load() a kernel
  * @kernel: its image
@@ -34,17 +51,20 @@
  */
 int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline)
 {
-	unsigned long flags = initrd_fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
-	int fd, err = 0;
+	return load(kernel, initrd_fd, cmdline, 0);
+}
 
-	fd = open(kernel, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (syscall(SYS_kexec_file_load, fd, initrd_fd, strlen(cmdline) + 1,
-		    cmdline, flags))
-		err = -errno;
-	close(fd);
-	return err;
+/**
+ * kho_kexec_load_crash() - kexec_file_load() a kernel for a panic
+ * @kernel: its image
+ * @initrd_fd: its initramfs, -1 for none
+ * @cmdline: its command line
+ *
+ * Return: 0, or what the system call failed with
+ */
+int kho_kexec_load_crash(const char *kernel, int initrd_fd, const char *cmdline)
+{
+	return load(kernel, initrd_fd, cmdline, KEXEC_FILE_ON_CRASH);
 }
 
 /**
@@ -117,7 +137,8 @@ static long base_len(void)
  */
 int kho_next_initrd(void)
 {
-	unsigned int ino = 1000, gen = kho_generation();
+	unsigned int ino = 1000, gen = kho_generation(), first = 0;
+	const struct kho_boot *boot = kho_boot_of(gen);
 	long base = base_len();
 	off_t off = 0;
 	char num[32];
@@ -126,6 +147,8 @@ int kho_next_initrd(void)
 
 	if (base <= 0)
 		return base ? (int)base : -ENODATA;
+	if (boot)
+		first = boot->first;
 	in = open(INITRD, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
 		return -errno;
@@ -161,8 +184,8 @@ int kho_next_initrd(void)
 		snprintf(num, sizeof(num), "%ld", base);
 		kho_cpio_file(out, ino++, "kho/state/base_size", 0600, num,
 			      strlen(num));
-		err = add_dir(out, &ino, 0);
-		if (!err && gen)
+		err = add_dir(out, &ino, first);
+		if (!err && gen != first)
 			err = add_dir(out, &ino, gen);
 		kho_cpio_end(out);
 	}
@@ -175,40 +198,4 @@ int kho_next_initrd(void)
 		return err;
 	}
 	return fd;
-}
-
-/**
- * kho_next_cmdline() - the command line of the next generation
- * @buf: the line
- * @size: size of @buf in bytes
- *
- * Return: 0, -ENOENT if the job says none, -ENOSPC if @buf is too small, or
- * what reading the job failed with
- */
-int kho_next_cmdline(char *buf, size_t size)
-{
-	int next = kho_generation() + 1, err;
-	char *line, *save, *other = NULL;
-	struct kho_blob b;
-
-	err = kho_read_file("/kho/job", &b);
-	if (err)
-		return err;
-	err = -ENOENT;
-	for (line = strtok_r(b.data, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		int at = 0, gen;
-
-		if (!strncmp(line, "cmdline * ", 10)) {
-			other = line + 10;
-		} else if (sscanf(line, "cmdline %d %n", &gen, &at) == 1 &&
-			   at && gen == next) {
-			other = line + at;
-			break;
-		}
-	}
-	if (other)
-		err = (size_t)snprintf(buf, size, "%s", other) < size ? 0 : -ENOSPC;
-	kho_blob_free(&b);
-	return err;
 }

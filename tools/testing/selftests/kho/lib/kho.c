@@ -2,6 +2,7 @@
 /*
  * kho.c - files, command line, what kind of boot this is
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -239,21 +240,21 @@ static int boolean(const char *s)
 }
 
 /**
- * kho_cmdline_enabled() - what a command line says about KHO
+ * kho_cmdline_bool() - what a command line says of a switch
  * @cmdline: the line; NULL for that of the running kernel
+ * @key: the option's name, without "="
  *
- * The last valid "kho=" wins (Documentation/admin-guide/kernel-parameters.txt;
- * kho_parse_enable()).
+ * Of several the last valid one wins (kstrtobool() in an early_param()).
  *
  * Return: 1 on, 0 off, -1 where it says nothing (valid)
  */
-int kho_cmdline_enabled(const char *cmdline)
+int kho_cmdline_bool(const char *cmdline, const char *key)
 {
 	char val[64];
 	int on = -1;
 
 	for (unsigned int i = 0; ; i++) {
-		int err = kho_cmdline_get(cmdline, "kho", i, val, sizeof(val));
+		int err = kho_cmdline_get(cmdline, key, i, val, sizeof(val));
 
 		if (err == -ENOSPC)
 			continue;
@@ -265,17 +266,30 @@ int kho_cmdline_enabled(const char *cmdline)
 }
 
 /**
+ * kho_cmdline_enabled() - what a command line says about KHO
+ * @cmdline: the line; NULL for that of the running kernel
+ *
+ * Documentation/admin-guide/kernel-parameters.txt, "kho=".
+ *
+ * Return: 1 on, 0 off, -1 where it says nothing (valid)
+ */
+int kho_cmdline_enabled(const char *cmdline)
+{
+	return kho_cmdline_bool(cmdline, "kho");
+}
+
+/**
  * kho_memparse() - a size as the kernel's command line takes it
- * @s: the text: a number, then K, M, G or nothing
+ * @s: the text: a number, then K, M, G, T, P, E in either case, or nothing
  * @end: set to what follows the size
  *
  * Return: the size in bytes
  */
 u64 kho_memparse(const char *s, char **end)
 {
-	static const char suffix[] = "KMG";
+	static const char suffix[] = "KMGTPE";
 	u64 size = strtoull(s, end, 0);
-	const char *p = **end ? strchr(suffix, **end) : NULL;
+	const char *p = **end ? strchr(suffix, toupper((unsigned char)**end)) : NULL;
 
 	if (p) {
 		size <<= 10 * (p - suffix + 1);
@@ -327,8 +341,14 @@ const char *kho_why_not(void)
 	char val;
 	struct statfs fs;
 
-	if (kho_generation() >= 0 && kho_cmdline_enabled(NULL) == 1)
-		return kho_unknown();
+	if (kho_generation() >= 0) {
+		const struct kho_boot *b = kho_boot_of(kho_generation());
+
+		if (b && b->on)
+			return kho_unknown();
+		if (b)
+			return "KHO is off in this generation";
+	}
 	if (geteuid())
 		return "not root: debugfs is for root only";
 	if (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val != 'y')
@@ -354,7 +374,8 @@ const char *kho_why_not(void)
  * @data: any bytes
  * @len: their number
  *
- * What the cold boot and what the generation before saved can be loaded.
+ * What the generation before saved can be loaded, and what the first one of a
+ * row of handovers did.
  *
  * Return: 0, -ENXIO outside the machines of khotest, or what went wrong
  */
@@ -383,7 +404,7 @@ int kho_state_save(const char *name, const void *data, size_t len)
 /**
  * kho_state_load() - what another generation saved
  * @name: a file name
- * @generation: 0, the one before this, or this
+ * @generation: struct kho_boot.first, the one before this, or this
  * @blob: what was saved, to be given to kho_blob_free()
  *
  * Return: 0, -ENXIO outside the machines of khotest, -ENOENT if nothing was

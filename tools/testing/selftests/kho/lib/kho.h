@@ -13,6 +13,7 @@
 #include <linux/kernel-page-flags.h>
 #include <stdio.h>
 
+#include "steps.h"
 #include "types.h"
 
 #define KHO_DEBUGFS	"/sys/kernel/debug/kho"
@@ -52,6 +53,7 @@ int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
 u64 kho_memparse(const char *s, char **end);
 int kho_generation(void);
 const char *kho_scenario_name(void);
+int kho_cmdline_bool(const char *cmdline, const char *key);
 int kho_cmdline_enabled(const char *cmdline);
 const char *kho_unknown(void);
 const char *kho_why_not(void);
@@ -73,6 +75,8 @@ int kho_state_load(const char *name, unsigned int generation,
 /* mem.c: physical memory as the kernel tells of it */
 int kho_scratch_read(const char *dir, struct kho_region *r, int max);
 int kho_iomem_ram(struct kho_region *r, int max);
+bool kho_in_ram(u64 addr, u64 size);
+bool kho_regions_overlap(const struct kho_region *r, int nr, u64 addr, u64 size);
 int kho_node_spans(int nid, struct kho_region *r, int max);
 int kho_meminfo(const char *key, u64 *kib);
 int kho_phys_map(u64 addr, u64 size, bool write, void **map);
@@ -91,7 +95,7 @@ int kho_klog_find(const char *text, char *line, size_t size);
 /* kexec.c: into the next kernel */
 int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_kexec_unload(void);
+int kho_kexec_load_crash(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_next_initrd(void);
-int kho_next_cmdline(char *buf, size_t size);
 
 #endif /* KHO_H */

@@ -121,6 +121,43 @@ int kho_iomem_ram(struct kho_region *r, int max)
 }
 
 /**
+ * kho_in_ram() - is a range System RAM?
+ * @addr: its first byte
+ * @size: bytes
+ *
+ * Return: true if all of it is
+ */
+bool kho_in_ram(u64 addr, u64 size)
+{
+	static struct kho_region ram[256];
+	int n = kho_iomem_ram(ram, 256);
+
+	for (int i = 0; i < n; i++)
+		if (addr >= ram[i].addr && addr + size > addr &&
+		    addr + size <= ram[i].addr + ram[i].size)
+			return true;
+	return false;
+}
+
+/**
+ * kho_regions_overlap() - is some byte of a range in one of some regions?
+ * @r: the regions
+ * @nr: how many; less than none for none
+ * @addr: first byte of the range
+ * @size: its bytes
+ *
+ * Return: true if so
+ */
+bool kho_regions_overlap(const struct kho_region *r, int nr, u64 addr, u64 size)
+{
+	for (int i = 0; i < nr; i++)
+		if (r[i].size && addr < r[i].addr + r[i].size &&
+		    addr + size > r[i].addr)
+			return true;
+	return false;
+}
+
+/**
  * kho_node_spans() - which physical addresses the zones of a NUMA node span
  * @nid: the node
  * @r: the ranges, one for each zone that is not empty

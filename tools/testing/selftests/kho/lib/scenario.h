@@ -15,12 +15,12 @@
 #include "types.h"
 
 #define KHO_SCENARIO_SECTION	"kho_scenario"
-#define KHO_SCENARIO_MAGIC	0x314e43534f484bULL	/* "KHOSCN1" */
+#define KHO_SCENARIO_MAGIC	0x324e43534f484bULL	/* "KHOSCN2" */
 
 #define KHO_NODES_MAX		8
-#define KHO_GEN_CMDLINES_MAX	16
+#define KHO_STEPS_LEN		4096
 #define KHO_FILES_MAX		4
-#define KHO_PROGRAMS_MAX	4
+#define KHO_PROGRAMS_MAX	6
 
 /* struct kho_scenario.flags */
 enum {
@@ -34,6 +34,8 @@ enum {
 	KHO_SC_ANY_KERNEL	= 1 << 3,
 	/* CPUs run truly side by side, which costs more than it gives elsewhere */
 	KHO_SC_PARALLEL		= 1 << 4,
+	/* part of the quick profile: what a developer runs before each commit */
+	KHO_SC_QUICK		= 1 << 5,
 };
 
 /**
@@ -58,13 +60,16 @@ struct kho_node {
  * @memory_mib: memory in MiB; with nodes the sum of theirs, 0 means just that
  * @nr_nodes: number of @node in use; 0: a machine without NUMA information
  * @node: the NUMA nodes
+ * @low_mib: how much of the memory is below 4 GiB; 0: as much as the machine
+ *	can put there
  * @generations: how many kernels run one after the other: 1 is a cold boot
- *	alone, 3 a cold boot and two handovers
+ *	alone, 3 a cold boot and two handovers; 0: as many as @steps has
  * @step_seconds: deadline of a step (no record for that long is a hang) on a
  *	machine of ordinary speed; 0: the runner's default
  * @cmdline: kernel command line of every generation, behind the runner's own
- * @gen_cmdline: what generation i has in addition; [0] is the cold boot, and
- *	generations beyond the array have none
+ * @steps: how each generation is entered and what its command line has in
+ *	addition, a line each, see struct kho_step; generations beyond them are
+ *	KHO kexecs with nothing in addition
  * @programs: what init runs in every generation, one after the other, by name;
  *	none: the program that holds this declaration
  * @files: programs of the host that are carried along with the libraries they
@@ -80,10 +85,11 @@ struct kho_scenario {
 	u32 memory_mib;
 	u32 nr_nodes;
 	struct kho_node node[KHO_NODES_MAX];
+	u32 low_mib;
 	u32 generations;
 	u32 step_seconds;
 	char cmdline[512];
-	char gen_cmdline[KHO_GEN_CMDLINES_MAX][256];
+	char steps[KHO_STEPS_LEN];
 	char programs[KHO_PROGRAMS_MAX][32];
 	char files[KHO_FILES_MAX][32];
 };

@@ -10,6 +10,7 @@
 
 #include "../../lib/record.h"
 #include "../../lib/scenario.h"
+#include "../../lib/steps.h"
 #include "../../lib/types.h"
 
 /* exit status of khotest, as kselftest has it where it has one */
@@ -19,6 +20,9 @@ enum {
 	EX_CANNOT = 2,
 	EX_SKIP = 4,
 };
+
+/* kernels beside the one under test that can be named */
+#define ALSO_MAX	8
 
 /**
  * struct scenario - a declaration and the program that holds it
@@ -33,6 +37,9 @@ struct scenario {
 /**
  * struct options - what "khotest run" was told
  * @kernel: image under test
+ * @by_default: it has KHO on where its command line says nothing
+ * @also: more kernels, that scenarios ask for by name
+ * @nr_also: how many
  * @kconfig: its configuration file, NULL to look for it
  * @results: directory for all that comes out
  * @programs: directory of the suite's programs
@@ -47,6 +54,13 @@ struct scenario {
  */
 struct options {
 	const char *kernel;
+	bool by_default;
+	struct {
+		const char *name;
+		const char *path;
+		bool by_default;
+	} also[ALSO_MAX];
+	int nr_also;
 	const char *kconfig;
 	const char *results;
 	const char *programs;
@@ -107,24 +121,35 @@ void ktap_name(const char *name, char *req, size_t req_size, char *test,
 int scenarios_read(const char *dir, struct scenario **list);
 int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 		   const char **why);
+unsigned int scenario_generations(const struct scenario *s,
+				  const struct options *o);
+const char *scenario_step(const struct scenario *s, unsigned int gen,
+			  struct kho_step *step);
+bool scenario_uses(const struct scenario *s, enum kho_way way);
+bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size);
+const char *options_kernel(const struct options *o, const char *name);
+bool options_by_default(const struct options *o, const char *name);
 bool scenario_matches(const struct scenario *s, const char *pattern);
 
 /* kernel.c */
 int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		char *why, size_t size);
+bool kernel_has(const struct kernel *k, const char *option);
 bool kernel_lacks(const struct kernel *k, const char *option);
 
 /* initramfs.c */
 int initramfs_write(const char *path, const struct scenario *s,
-		    const struct options *o, const char *job, char *why,
-		    size_t size);
+		    const struct options *o, const char *job,
+		    unsigned int gen, char *why, size_t size);
 bool find_program(const char *name, char *path, size_t size);
 
 /* qemu.c */
-char *guest_cmdline(const struct scenario *s, const struct options *o, int gen);
+char *guest_cmdline(const struct scenario *s, const struct options *o,
+		    unsigned int gen);
 char *guest_job(const struct scenario *s, const struct options *o);
 char **qemu_argv(const struct scenario *s, const struct options *o,
-		 const char *dir, const char *cmdline, int record_fd);
+		 const char *dir, const char *kernel, const char *cmdline,
+		 int record_fd);
 const char *qemu_binary(void);
 char *shell_quote(char *const *argv);
 

@@ -160,28 +160,42 @@ static int add_program(struct archive *a, const char *name, const char *from,
 	return err;
 }
 
+static int add_host_program(struct archive *a, const char *program, char *why,
+			    size_t size)
+{
+	char from[1024], name[512];
+
+	snprintf(name, sizeof(name), "kho/bin/%s", program);
+	if (find_program(program, from, sizeof(from)))
+		return add_program(a, name, from, why, size);
+	snprintf(why, size, "program %s is not installed", program);
+	return -ENOPKG;
+}
+
 /**
  * initramfs_write() - write the initramfs of a scenario
  * @path: the file
  * @s: the scenario
  * @o: programs, kernel
  * @job: content of /kho/job
+ * @gen: the generation that boots with it
  * @why: what went wrong
  * @size: size of @why in bytes
  *
  * The same input gives the same bytes.
  *
- * Return: 0; -ENOPKG if a program of the host is missing; or what went wrong
+ * Return: 0; -ENOPKG if a program of the host or a kernel is missing; or what
+ * went wrong
  */
 int initramfs_write(const char *path, const struct scenario *s,
-		    const struct options *o, const char *job, char *why,
-		    size_t size)
+		    const struct options *o, const char *job,
+		    unsigned int gen, char *why, size_t size)
 {
 	static const char * const dirs[] = {
 		"dev", "proc", "sys", "tmp", "kho", "kho/bin", "kho/state",
 	};
 	struct archive a = { .ino = 1 };
-	char from[1024], name[512];
+	char from[1024], name[512], kernel[32] = "";
 	int err = 0;
 
 	a.out = fopen(path, "we");
@@ -196,6 +210,11 @@ int initramfs_write(const char *path, const struct scenario *s,
 	}
 	kho_cpio_node(a.out, a.ino++, "dev/console", 5, 1);
 	kho_cpio_file(a.out, a.ino++, "kho/job", 0644, job, strlen(job));
+	if (gen) {
+		snprintf(name, sizeof(name), "%u", gen);
+		kho_cpio_file(a.out, a.ino++, "kho/state/generation", 0600, name,
+			      strlen(name));
+	}
 
 	if (o->init)
 		snprintf(from, sizeof(from), "%s", o->init);
@@ -213,23 +232,27 @@ int initramfs_write(const char *path, const struct scenario *s,
 		snprintf(from, sizeof(from), "%s/%s", o->programs, p);
 		err = add_program(&a, name, from, why, size);
 	}
-	for (int i = 0; i < KHO_FILES_MAX && !err; i++) {
-		const char *p = s->decl.files[i];
+	for (int i = 0; i < KHO_FILES_MAX && !err; i++)
+		if (*s->decl.files[i])
+			err = add_host_program(&a, s->decl.files[i], why, size);
+	if (!err && scenario_uses(s, KHO_BY_KEXEC_LOAD))
+		err = add_host_program(&a, "kexec", why, size);
+	for (int i = 0; !err; i++) {
+		const char *image = options_kernel(o, kernel);
 
-		if (!*p)
-			continue;
-		snprintf(name, sizeof(name), "kho/bin/%s", p);
-		if (find_program(p, from, sizeof(from))) {
-			err = add_program(&a, name, from, why, size);
-		} else {
-			snprintf(why, size, "program %s is not installed", p);
+		if (!image) {
+			snprintf(why, size, "no kernel \"%s\" to go to or come from: --also %s=IMAGE",
+				 kernel, kernel);
 			err = -ENOPKG;
+			break;
 		}
-	}
-	if (!err) {
-		err = add_file(&a, "kho/kernel", o->kernel, 0644);
+		snprintf(name, sizeof(name), "kho/kernel%s%s", *kernel ? "." : "",
+			 kernel);
+		err = add_file(&a, name, image, 0644);
 		if (err)
-			snprintf(why, size, "%s: %s", o->kernel, strerror(-err));
+			snprintf(why, size, "%s: %s", image, strerror(-err));
+		if (!scenario_kernel(s, i, kernel, sizeof(kernel)))
+			break;
 	}
 	kho_cpio_end(a.out);
 	if ((ferror(a.out) | fclose(a.out)) && !err) {

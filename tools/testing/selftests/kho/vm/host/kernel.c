@@ -261,6 +261,21 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 }
 
 /**
+ * kernel_has() - is a kernel known to be built with an option?
+ * @k: the kernel
+ * @option: "CONFIG_..."
+ *
+ * Return: true if its configuration is known and sets it
+ */
+bool kernel_has(const struct kernel *k, const char *option)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "\n%s=y", option);
+	return k->config && strstr(k->config, line);
+}
+
+/**
  * kernel_lacks() - is a kernel known to be built without an option?
  * @k: the kernel
  * @option: "CONFIG_..."
@@ -269,10 +284,5 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
  */
 bool kernel_lacks(const struct kernel *k, const char *option)
 {
-	char line[128];
-
-	if (!k->config)
-		return false;
-	snprintf(line, sizeof(line), "\n%s=y", option);
-	return !strstr(k->config, line);
+	return k->config && !kernel_has(k, option);
 }

@@ -30,6 +30,9 @@ static const char usage[] =
 "\n"
 "  --kernel IMAGE        kernel under test (bzImage)\n"
 "  --kconfig FILE        its configuration (else looked for beside it and in it)\n"
+"  --also NAME=IMAGE     a kernel that some scenarios go to or come from: previous,\n"
+"                        nokho, variant (see README.md)\n"
+"  --profile NAME        without NAMEs: quick, or full, which is all (full)\n"
 "  --results DIR         directory to make and to leave all in (results/TIME)\n"
 "  --generations N       instead of what the scenario declares\n"
 "  --jobs N              machines side by side (one for each CPU)\n"
@@ -99,7 +102,7 @@ static bool positive(const char *s, unsigned int *val)
 
 /* the scenarios that are meant, in the order of their names */
 static int choose(struct scenario *all, int nr, char **names, int nr_names,
-		  struct scenario **chosen)
+		  bool quick, struct scenario **chosen)
 {
 	int n = 0;
 
@@ -116,7 +119,8 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 		return -ENOENT;
 	}
 	for (int i = 0; i < nr; i++) {
-		bool want = !nr_names && !(all[i].decl.flags & KHO_SC_ON_DEMAND);
+		bool want = !nr_names && !(all[i].decl.flags & KHO_SC_ON_DEMAND) &&
+			    (!quick || all[i].decl.flags & KHO_SC_QUICK);
 
 		for (int j = 0; j < nr_names; j++)
 			want |= scenario_matches(&all[i], names[j]) &&
@@ -128,11 +132,41 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 	return n;
 }
 
+#define BY_DEFAULT	"CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"
+
+/* NAME=IMAGE; the image is looked at before anything runs */
+static bool also(struct options *o, const char *arg)
+{
+	const char *path = strchr(arg, '=');
+	char why[1024];
+	struct kernel k;
+
+	if (!path || path == arg) {
+		complain("--also %s: NAME=IMAGE", arg);
+		return false;
+	}
+	if (o->nr_also == ALSO_MAX) {
+		complain("--also %s: more than %d kernels", arg, ALSO_MAX);
+		return false;
+	}
+	if (kernel_open(path + 1, NULL, &k, why, sizeof(why))) {
+		complain("--also %s: %s", arg, why);
+		return false;
+	}
+	o->also[o->nr_also].by_default = kernel_has(&k, BY_DEFAULT);
+	free(k.config);
+	o->also[o->nr_also].name = strndup(arg, path - arg);
+	o->also[o->nr_also++].path = realpath(path + 1, NULL);
+	return true;
+}
+
 static int run_scenarios(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "kernel", required_argument, NULL, 'k' },
 		{ "kconfig", required_argument, NULL, 'c' },
+		{ "also", required_argument, NULL, 'A' },
+		{ "profile", required_argument, NULL, 'P' },
 		{ "results", required_argument, NULL, 'r' },
 		{ "generations", required_argument, NULL, 'g' },
 		{ "jobs", required_argument, NULL, 'j' },
@@ -151,6 +185,7 @@ static int run_scenarios(int argc, char **argv)
 	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
+	bool quick = false;
 	unsigned int v;
 	struct kernel k;
 	int c, nr, n;
@@ -165,6 +200,17 @@ static int run_scenarios(int argc, char **argv)
 			break;
 		case 'c':
 			o.kconfig = optarg;
+			break;
+		case 'A':
+			if (!also(&o, optarg))
+				return EX_CANNOT;
+			break;
+		case 'P':
+			if (strcmp(optarg, "quick") && strcmp(optarg, "full")) {
+				complain("%s is no profile: quick or full", optarg);
+				return EX_CANNOT;
+			}
+			quick = !strcmp(optarg, "quick");
 			break;
 		case 'r':
 			o.results = optarg;
@@ -213,6 +259,7 @@ static int run_scenarios(int argc, char **argv)
 		complain("%s", why);
 		return EX_CANNOT;
 	}
+	o.by_default = kernel_has(&k, BY_DEFAULT);
 	/* what is written down must hold from any directory */
 	if (realpath(o.kernel, kernel))
 		o.kernel = kernel;
@@ -234,7 +281,7 @@ static int run_scenarios(int argc, char **argv)
 		return EX_CANNOT;
 	}
 	chosen = calloc(nr, sizeof(*chosen));
-	n = choose(all, nr, argv + optind, argc - optind, chosen);
+	n = choose(all, nr, argv + optind, argc - optind, quick, chosen);
 	if (n < 0)
 		return EX_CANNOT;
 	if (!n) {

@@ -51,10 +51,12 @@
  * @started: when
  * @deadline: when it counts as hung
  * @heard: when the last result line came
+ * @boots: how often the machine was started
  * @generation: that runs
  * @seq: of the record that must come next
  * @booted: a kernel told of itself
  * @leaving: it told of its kexec
+ * @crashing: it panicked, as the scenario wants it
  * @done: all generations are finished
  * @program: that runs, "" between programs
  * @release: of the kernel that runs
@@ -85,10 +87,12 @@ struct machine {
 	double started;
 	double deadline;
 	double heard;
+	unsigned int boots;
 	unsigned int generation;
 	u32 seq;
 	bool booted;
 	bool leaving;
+	bool crashing;
 	bool done;
 	char program[128];
 	char release[128];
@@ -155,8 +159,17 @@ static void keep(json_t *list, const char *line)
 
 static void con_take(struct machine *m)
 {
+	struct kho_step next;
+
 	m->con_line[m->con_len] = '\0';
 	m->con_len = 0;
+	/* the panic that leads into the crash kernel is init's own */
+	scenario_step(m->s, m->generation + 1, &next);
+	if (m->booted && next.way == KHO_BY_CRASH &&
+	    strstr(m->con_line, "Attempted to kill init! exitcode=0x00000100"))
+		m->crashing = true;
+	if (m->crashing)
+		return;
 	if (kho_klog_bad(m->con_line))
 		m->con_after = 12;
 	if (!m->con_after)
@@ -333,6 +346,9 @@ static void boot(struct machine *m, const struct kho_record *r)
 			r->generation, m->booted ? m->generation + m->leaving : 0);
 		return;
 	}
+	/* what the generation before left there is its own */
+	console_read(m);
+	m->crashing = false;
 	m->generation = r->generation;
 	m->booted = true;
 	m->leaving = false;
@@ -496,12 +512,75 @@ static void write_text(const char *dir, const char *name, const char *s)
 	fclose(f);
 }
 
+/* boot the machine into a generation; false: it will not run, and m->why says it */
+static bool power_on(struct machine *m, unsigned int gen)
+{
+	char *job, *cmdline, *cmd, **argv;
+	char path[1024], why[512];
+	struct kho_step step;
+	const char *kernel;
+	int fds[2], err;
+
+	job = guest_job(m->s, m->o);
+	snprintf(path, sizeof(path), "%s/initrd.cpio", m->dir);
+	err = initramfs_write(path, m->s, m->o, job, gen, why, sizeof(why));
+	free(job);
+	if (err == -ENOPKG) {
+		json_object_set_new(m->scn, "status", json_string("skipped"));
+		check(m, "", "machine", ST_SKIP, why, NULL);
+		return false;
+	}
+	if (err) {
+		because(m, "%s", why);
+		return false;
+	}
+	if (pipe2(fds, O_CLOEXEC)) {
+		because(m, "pipe: %s", strerror(errno));
+		return false;
+	}
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	scenario_step(m->s, gen, &step);
+	kernel = options_kernel(m->o, step.kernel);
+	cmdline = guest_cmdline(m->s, m->o, gen);
+	if (!gen) {
+		/* what a person types has no descriptor of ours in it */
+		argv = qemu_argv(m->s, m->o, m->dir, kernel, cmdline, -1);
+		cmd = shell_quote(argv);
+		write_text(m->dir, "qemu.cmd", cmd);
+		write_text(m->dir, "cmdline", cmdline);
+		json_object_set_new(m->scn, "qemu", text(cmd));
+		json_object_set_new(m->scn, "cmdline", text(cmdline));
+		free(cmd);
+		for (char **a = argv; *a; a++)
+			free(*a);
+		free(argv);
+	}
+	argv = qemu_argv(m->s, m->o, m->dir, kernel, cmdline, fds[1]);
+	free(cmdline);
+	m->boots++;
+	json_object_set_new(m->scn, "boots", json_integer(m->boots));
+	m->pid = fork();
+	if (!m->pid)
+		_exit(child(argv, m->dir, fds[1]));
+	for (char **a = argv; *a; a++)
+		free(*a);
+	free(argv);
+	close(fds[1]);
+	m->rec = fds[0];
+	if (m->pid < 0) {
+		m->pid = 0;
+		because(m, "fork: %s", strerror(errno));
+		return false;
+	}
+	m->pidfd = syscall(SYS_pidfd_open, m->pid, 0);
+	m->deadline = 0;
+	return true;
+}
+
 /* false: it will not run, and the results say why */
 static bool start(struct machine *m)
 {
-	char path[1024], why[512];
-	char *job, *cmdline, *cmd, **argv;
-	int fds[2], err;
+	char path[1024];
 
 	m->started = now();
 	m->heard = m->started;
@@ -518,58 +597,14 @@ static bool start(struct machine *m)
 		because(m, "%s: %s", m->dir, strerror(errno));
 		return false;
 	}
-	job = guest_job(m->s, m->o);
-	snprintf(path, sizeof(path), "%s/initrd.cpio", m->dir);
-	err = initramfs_write(path, m->s, m->o, job, why, sizeof(why));
-	free(job);
-	if (err == -ENOPKG) {
-		json_object_set_new(m->scn, "status", json_string("skipped"));
-		check(m, "", "machine", ST_SKIP, why, NULL);
-		return false;
-	}
-	if (err) {
-		because(m, "%s", why);
-		return false;
-	}
-	if (pipe2(fds, O_CLOEXEC)) {
-		because(m, "pipe: %s", strerror(errno));
-		return false;
-	}
-	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	snprintf(path, sizeof(path), "%s/console.log", m->dir);
 	m->console = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	snprintf(path, sizeof(path), "%s/records.log", m->dir);
 	m->log = fopen(path, "we");
-	cmdline = guest_cmdline(m->s, m->o, 0);
-	/* what a person types has no descriptor of ours in it */
-	argv = qemu_argv(m->s, m->o, m->dir, cmdline, -1);
-	cmd = shell_quote(argv);
-	write_text(m->dir, "qemu.cmd", cmd);
-	write_text(m->dir, "cmdline", cmdline);
-	json_object_set_new(m->scn, "qemu", text(cmd));
-	json_object_set_new(m->scn, "cmdline", text(cmdline));
 	json_object_set_new(m->scn, "console",
 			    json_sprintf("%s/console.log", m->s->decl.name));
-	free(cmd);
-	for (char **a = argv; *a; a++)
-		free(*a);
-	free(argv);
-	argv = qemu_argv(m->s, m->o, m->dir, cmdline, fds[1]);
-	free(cmdline);
-	m->pid = fork();
-	if (!m->pid)
-		_exit(child(argv, m->dir, fds[1]));
-	for (char **a = argv; *a; a++)
-		free(*a);
-	free(argv);
-	close(fds[1]);
-	m->rec = fds[0];
-	if (m->pid < 0) {
-		m->pid = 0;
-		because(m, "fork: %s", strerror(errno));
+	if (!power_on(m, 0))
 		return false;
-	}
-	m->pidfd = syscall(SYS_pidfd_open, m->pid, 0);
 	json_object_set_new(m->scn, "status", json_string("running"));
 	say(m, "started");
 	return true;
@@ -665,13 +700,35 @@ static void stop(struct machine *m)
 	m->pid = 0;
 }
 
-static void reap(struct machine *m)
+/* true: it went down to come up again, and did */
+static bool reboot(struct machine *m)
+{
+	struct kho_step next;
+
+	scenario_step(m->s, m->generation + 1, &next);
+	if (!m->leaving || next.way != KHO_BY_REBOOT || *m->why)
+		return false;
+	if (m->rec >= 0) {
+		records(m);
+		close(m->rec);
+		m->rec = -1;
+	}
+	close(m->pidfd);
+	m->pidfd = -1;
+	/* a torn record is not for the next machine to end */
+	return !m->len && power_on(m, m->generation + 1);
+}
+
+/* the machine went down; true: for good */
+static bool reap(struct machine *m)
 {
 	char how[128];
 	int st;
 
 	waitpid(m->pid, &st, 0);
 	m->pid = 0;
+	if (!st && reboot(m))
+		return false;
 	if (WIFSIGNALED(st) && WTERMSIG(st) == SIGXFSZ)
 		snprintf(how, sizeof(how), "the console grew beyond %d MiB",
 			 CONSOLE_MAX >> 20);
@@ -682,6 +739,7 @@ static void reap(struct machine *m)
 	else
 		snprintf(how, sizeof(how), "the machine ended before it was done");
 	conclude(m, how);
+	return true;
 }
 
 static bool without_kho(struct machine *m, const struct kernel *k)
@@ -790,8 +848,7 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 		for (int i = 1; i < n; i++) {
 			if (!p[i].revents || p[i].fd != of[i]->pidfd || !of[i]->pid)
 				continue;
-			reap(of[i]);
-			running--;
+			running -= reap(of[i]);
 		}
 		t = now();
 		for (int i = 0; i < next; i++) {

@@ -54,24 +54,40 @@ const char *qemu_binary(void)
  * guest_cmdline() - the kernel command line of a generation
  * @s: the scenario
  * @o: what is appended to all
- * @gen: the generation; -1 for one without options of its own
+ * @gen: the generation
  *
  * Return: the line, to be freed
  */
-char *guest_cmdline(const struct scenario *s, const struct options *o, int gen)
+char *guest_cmdline(const struct scenario *s, const struct options *o,
+		    unsigned int gen)
 {
-	const char *own = "";
+	struct kho_step step;
 	char *line;
+	int len;
 
-	if (gen >= 0 && gen < KHO_GEN_CMDLINES_MAX)
-		own = s->decl.gen_cmdline[gen];
-	if (asprintf(&line, "%s%s%s%s%s%s%s%s", arch.cmdline,
+	scenario_step(s, gen, &step);
+	len = strcspn(step.cmdline, "\n");
+	if (asprintf(&line, "%s%s%s%s%s%.*s%s%s", arch.cmdline,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
 		     *s->decl.cmdline ? " " : "", s->decl.cmdline,
-		     *own ? " " : "", own, o->append ? " " : "",
+		     len ? " " : "", len, step.cmdline, o->append ? " " : "",
 		     o->append ? o->append : "") < 0)
 		abort();
 	return line;
+}
+
+static void job_step(FILE *f, const char *which, const struct scenario *s,
+		     const struct options *o, unsigned int gen)
+{
+	char *line = guest_cmdline(s, o, gen);
+	struct kho_step step;
+
+	scenario_step(s, gen, &step);
+	fprintf(f, "step %s %s%s%s%s%s%s %s\n", which, kho_way_name(step.way),
+		*step.kernel ? "@" : "", step.kernel, step.refused ? "!" : "",
+		step.off ? "-" : "",
+		options_by_default(o, step.kernel) ? "+" : "", line);
+	free(line);
 }
 
 /**
@@ -83,31 +99,29 @@ char *guest_cmdline(const struct scenario *s, const struct options *o, int gen)
  */
 char *guest_job(const struct scenario *s, const struct options *o)
 {
-	unsigned int gens = o->generations ? o->generations : s->decl.generations;
-	char *buf, *line;
+	struct kho_step step;
+	unsigned int gen = 0;
+	char *buf, num[16];
 	size_t len;
 	FILE *f = open_memstream(&buf, &len);
 
 	if (!f)
 		abort();
-	fprintf(f, "kho-job 1\nscenario %s\ngenerations %u\nflags %u\nrecord %s\n",
-		s->decl.name, gens, s->decl.flags, arch.record);
+	fprintf(f, "kho-job 2\nscenario %s\ngenerations %u\nflags %u\nrecord %s\n",
+		s->decl.name, scenario_generations(s, o), s->decl.flags,
+		arch.record);
 	for (int i = 0; i < KHO_PROGRAMS_MAX; i++) {
 		if (*s->decl.programs[i])
 			fprintf(f, "program %s\n", s->decl.programs[i]);
 		else if (!i)
 			fprintf(f, "program %s\n", s->program);
 	}
-	for (int i = 0; i < KHO_GEN_CMDLINES_MAX; i++) {
-		if (!*s->decl.gen_cmdline[i])
-			continue;
-		line = guest_cmdline(s, o, i);
-		fprintf(f, "cmdline %d %s\n", i, line);
-		free(line);
-	}
-	line = guest_cmdline(s, o, -1);
-	fprintf(f, "cmdline * %s\n", line);
-	free(line);
+	/* the cold boot is never like those behind the steps */
+	do {
+		snprintf(num, sizeof(num), "%u", gen);
+		job_step(f, num, s, o, gen);
+	} while (scenario_step(s, ++gen, &step));
+	job_step(f, "*", s, o, gen);
 	if (fclose(f))
 		abort();
 	return buf;
@@ -137,6 +151,7 @@ static void __printf(2, 3) arg(struct args *a, const char *fmt, ...)
  * @s: the scenario
  * @o: kernel, accelerator
  * @dir: the scenario's directory: initramfs and console
+ * @kernel: the first kernel's image
  * @cmdline: of the first kernel
  * @record_fd: descriptor that records are written to; -1 for a file in @dir,
  *	for the command that a person repeats
@@ -144,7 +159,8 @@ static void __printf(2, 3) arg(struct args *a, const char *fmt, ...)
  * Return: the arguments, to be freed one by one
  */
 char **qemu_argv(const struct scenario *s, const struct options *o,
-		 const char *dir, const char *cmdline, int record_fd)
+		 const char *dir, const char *kernel, const char *cmdline,
+		 int record_fd)
 {
 	const struct kho_scenario *d = &s->decl;
 	bool exact = d->flags & KHO_SC_EXACT;
@@ -166,7 +182,11 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "-display");
 	arg(&a, "none");
 	arg(&a, "-machine");
-	arg(&a, "%s", arch.machine);
+	/* what is not below 4 GiB is above, however little it is in all */
+	if (d->low_mib)
+		arg(&a, "%s,max-ram-below-4g=%uM", arch.machine, d->low_mib);
+	else
+		arg(&a, "%s", arch.machine);
 	arg(&a, "-accel");
 	/* a large cache keeps the translations of the kernels before */
 	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :
@@ -205,7 +225,8 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		arg(&a, "base=2026-01-01T00:00:00,clock=vm");
 	}
 	arg(&a, "-chardev");
-	arg(&a, "file,id=console,path=%s/console.log", dir);
+	/* a machine that reboots starts anew, and goes on with its console */
+	arg(&a, "file,id=console,path=%s/console.log,append=on", dir);
 	arg(&a, "-serial");
 	arg(&a, "chardev:console");
 	arg(&a, "-chardev");
@@ -216,7 +237,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "-serial");
 	arg(&a, "chardev:record");
 	arg(&a, "-kernel");
-	arg(&a, "%s", o->kernel);
+	arg(&a, "%s", kernel);
 	arg(&a, "-initrd");
 	arg(&a, "%s/initrd.cpio", dir);
 	arg(&a, "-append");

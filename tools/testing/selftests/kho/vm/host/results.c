@@ -239,7 +239,8 @@ static char *repeat(const struct scenario *s, const struct options *o)
 		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
 		{ "--programs", strcmp(o->programs, o->own) ? o->programs : NULL },
 	};
-	char *argv[2 * ARRAY_SIZE(option) + 4] = { self, "run" };
+	char *argv[2 * ARRAY_SIZE(option) + 2 * ALSO_MAX + 4] = { self, "run" };
+	char also[ALSO_MAX][PATH_MAX + 64], name[32];
 	int n = 2;
 
 	snprintf(self, sizeof(self), "%s/khotest", o->own);
@@ -249,6 +250,13 @@ static char *repeat(const struct scenario *s, const struct options *o)
 			continue;
 		argv[n++] = (char *)option[i][0];
 		argv[n++] = (char *)option[i][1];
+	}
+	for (int i = 0; i < ALSO_MAX && scenario_kernel(s, i, name, sizeof(name)); i++) {
+		const char *path = options_kernel(o, name);
+
+		snprintf(also[i], sizeof(also[i]), "%s=%s", name, path ? path : "IMAGE");
+		argv[n++] = "--also";
+		argv[n++] = also[i];
 	}
 	argv[n++] = (char *)s->decl.name;
 	return shell_quote(argv);
@@ -270,8 +278,7 @@ json_t *results_scenario(const struct scenario *s, const struct options *o)
 	json_object_set_new(j, "summary", text(s->decl.summary));
 	json_object_set_new(j, "status", json_string("planned"));
 	json_object_set_new(j, "generations_planned",
-			    json_integer(o->generations ? o->generations :
-					 s->decl.generations));
+			    json_integer(scenario_generations(s, o)));
 	json_object_set_new(j, "generations", json_integer(0));
 	cmd = repeat(s, o);
 	json_object_set_new(j, "repeat", text(cmd));
@@ -458,7 +465,7 @@ static int show(json_t *root)
 	const char *status = json_string_value(json_object_get(root, "status"));
 	const char *ver = json_string_value(json_object_get(root, "verdict"));
 	json_t *kernel = json_object_get(root, "kernel");
-	unsigned int all[ST_COUNT] = { };
+	unsigned int all[ST_COUNT] = { }, boots = 0, kernels = 0;
 	size_t n, m, l;
 
 	if (!status || !ver || !json_is_object(kernel) ||
@@ -481,6 +488,8 @@ static int show(json_t *root)
 		}
 		for (int i = 0; i < ST_COUNT; i++)
 			all[i] += count[i];
+		boots += json_integer_value(json_object_get(s, "boots"));
+		kernels += json_integer_value(json_object_get(s, "generations"));
 		fprintf(stderr, "%-36s %2d/%-2d %5u %5u %5u %5u %5u %8.1f\n",
 			name ? name : "?",
 			(int)json_integer_value(json_object_get(s, "generations")),
@@ -517,6 +526,7 @@ static int show(json_t *root)
 	fprintf(stderr, "%u skipped, %u missing; %s in %.1f s\n", all[ST_SKIP],
 		all[ST_MISS], status,
 		json_number_value(json_object_get(root, "duration")));
+	fprintf(stderr, "%u boots of machines, %u kernels ran in them\n", boots, kernels);
 	/* where nothing could be tested no issue can be gone */
 	if (strcmp(ver, "SKIP") &&
 	    json_integer_value(json_object_get(root, "known_issues_passed")))

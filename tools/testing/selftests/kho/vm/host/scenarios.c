@@ -22,10 +22,38 @@ static bool terminated(const char *s, size_t size, const char *chars)
 	return true;
 }
 
+static const char *check_steps(const struct kho_scenario *d, unsigned int *nr)
+{
+	struct kho_step step;
+	const char *why;
+
+	*nr = 0;
+	if (!memchr(d->steps, '\0', sizeof(d->steps)))
+		return "steps are not ended";
+	for (const char *p = d->steps; *p; p++) {
+		size_t len = strcspn(p, "\n");
+
+		for (size_t i = 0; i < len; i++)
+			if (p[i] < ' ' || p[i] > '~')
+				return "a step is not printable";
+		if (kho_step_parse(p, &step, &why))
+			return why;
+		if ((step.way == KHO_BY_BOOT) != !*nr)
+			return "the first step, and no other, is boot";
+		p += len;
+		if (*p != '\n')
+			return "the last step has no newline";
+		(*nr)++;
+	}
+	return NULL;
+}
+
 static const char *check(const struct kho_scenario *d)
 {
 	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
 	static const char file[] = "abcdefghijklmnopqrstuvwxyz0123456789_-.";
+	unsigned int steps;
+	const char *why;
 
 	if (d->magic != KHO_SCENARIO_MAGIC)
 		return "no magic number";
@@ -36,9 +64,9 @@ static const char *check(const struct kho_scenario *d)
 	if (!terminated(d->summary, sizeof(d->summary), NULL) ||
 	    !terminated(d->cmdline, sizeof(d->cmdline), NULL))
 		return "text is not printable or not ended";
-	for (int i = 0; i < KHO_GEN_CMDLINES_MAX; i++)
-		if (!terminated(d->gen_cmdline[i], sizeof(d->gen_cmdline[i]), NULL))
-			return "command line is not printable or not ended";
+	why = check_steps(d, &steps);
+	if (why)
+		return why;
 	for (int i = 0; i < KHO_FILES_MAX; i++)
 		if (!terminated(d->files[i], sizeof(d->files[i]), file))
 			return "bad file name";
@@ -47,7 +75,7 @@ static const char *check(const struct kho_scenario *d)
 			return "bad program name";
 	if (d->nr_nodes > KHO_NODES_MAX)
 		return "too many nodes";
-	if (!d->generations)
+	if (!d->generations && !steps)
 		return "no generations";
 	if (!d->nr_nodes && (!d->memory_mib || !d->cpus))
 		return "no memory or no CPU";
@@ -184,6 +212,131 @@ int scenarios_read(const char *dir, struct scenario **list)
 	if (nr)
 		qsort(*list, nr, sizeof(**list), by_name);
 	return nr;
+}
+
+/**
+ * scenario_step() - how a scenario enters a generation
+ * @s: the scenario
+ * @gen: the generation
+ * @step: that; its command line has only what the generation has in addition
+ *	and is ended by a newline or NUL
+ *
+ * Return: where the step is, or NULL for a generation beyond the steps, which
+ * then is a KHO kexec, or the cold boot, with nothing in addition
+ */
+const char *scenario_step(const struct scenario *s, unsigned int gen,
+			  struct kho_step *step)
+{
+	const char *p = s->decl.steps, *why;
+
+	for (unsigned int i = 0; *p; p = strchr(p, '\n') + 1, i++)
+		if (i == gen && !kho_step_parse(p, step, &why))
+			return p;
+	memset(step, 0, sizeof(*step));
+	step->way = gen ? KHO_BY_KEXEC : KHO_BY_BOOT;
+	step->cmdline = "";
+	return NULL;
+}
+
+/**
+ * scenario_generations() - how many kernels a scenario runs
+ * @s: the scenario
+ * @o: may say another number than the scenario does
+ *
+ * Return: their number
+ */
+unsigned int scenario_generations(const struct scenario *s,
+				  const struct options *o)
+{
+	struct kho_step step;
+	unsigned int n = 0;
+
+	if (o->generations)
+		return o->generations;
+	if (s->decl.generations)
+		return s->decl.generations;
+	while (scenario_step(s, n, &step))
+		n++;
+	return n;
+}
+
+/**
+ * scenario_uses() - does a scenario enter some generation in a way?
+ * @s: the scenario
+ * @way: the way
+ *
+ * Return: true if so
+ */
+bool scenario_uses(const struct scenario *s, enum kho_way way)
+{
+	struct kho_step step;
+
+	for (unsigned int i = 0; scenario_step(s, i, &step); i++)
+		if (step.way == way)
+			return true;
+	return false;
+}
+
+/**
+ * scenario_kernel() - the kernels that a scenario names
+ * @s: the scenario
+ * @n: which of them, from 0; each is told once
+ * @name: its name
+ * @size: size of @name in bytes
+ *
+ * Return: false if there are no more
+ */
+bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size)
+{
+	struct kho_step step, old;
+
+	for (unsigned int i = 0; scenario_step(s, i, &step); i++) {
+		bool told = !*step.kernel;
+
+		for (unsigned int j = 0; j < i && !told; j++) {
+			scenario_step(s, j, &old);
+			told = !strcmp(old.kernel, step.kernel);
+		}
+		if (told || n--)
+			continue;
+		snprintf(name, size, "%s", step.kernel);
+		return true;
+	}
+	return false;
+}
+
+/**
+ * options_kernel() - the image of a kernel that a scenario names
+ * @o: what khotest was told
+ * @name: the name; empty for the kernel under test
+ *
+ * Return: its path, or NULL if khotest was not told of one
+ */
+const char *options_kernel(const struct options *o, const char *name)
+{
+	if (!*name)
+		return o->kernel;
+	for (int i = 0; i < o->nr_also; i++)
+		if (!strcmp(o->also[i].name, name))
+			return o->also[i].path;
+	return NULL;
+}
+
+/**
+ * options_by_default() - has a kernel KHO on where its command line says nothing?
+ * @o: what khotest was told
+ * @name: the kernel's name; empty for the kernel under test
+ *
+ * Return: true if it is known to
+ */
+bool options_by_default(const struct options *o, const char *name)
+{
+	if (!*name)
+		return o->by_default;
+	for (int i = 0; i < o->nr_also; i++)
+		if (!strcmp(o->also[i].name, name))
+			return o->also[i].by_default;
+	return false;
 }
 
 /**

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * steps.c - how a scenario gets from kernel to kernel, and what follows from it
+ *
+ * What must hold in a generation depends on all before it.  Here it is worked
+ * out from the scenario's steps, and from nothing that the kernel says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kho.h"
+#include "steps.h"
+
+static const char * const ways[KHO_WAYS] = {
+	[KHO_BY_BOOT] = "boot",
+	[KHO_BY_KEXEC] = "kexec",
+	[KHO_BY_KEXEC_LOAD] = "kexec_load",
+	[KHO_BY_REBOOT] = "reboot",
+	[KHO_BY_CRASH] = "crash",
+};
+
+/**
+ * kho_way_name() - the word for a way
+ * @way: the way
+ *
+ * Return: the word
+ */
+const char *kho_way_name(enum kho_way way)
+{
+	return way < KHO_WAYS ? ways[way] : "?";
+}
+
+/**
+ * kho_step_parse() - read a step
+ * @line: see struct kho_step; ended by a newline or NUL
+ * @step: what it says; its command line is within @line
+ * @why: what is wrong with it
+ *
+ * Return: 0, or -EINVAL
+ */
+int kho_step_parse(const char *line, struct kho_step *step, const char **why)
+{
+	size_t len = strcspn(line, "@!-+ \n");
+	const char *p = line + len;
+
+	memset(step, 0, sizeof(*step));
+	while (step->way < KHO_WAYS && (strlen(ways[step->way]) != len ||
+					strncmp(line, ways[step->way], len)))
+		step->way++;
+	*why = "a step does not begin with boot, kexec, kexec_load, reboot or crash";
+	if (step->way == KHO_WAYS)
+		return -EINVAL;
+	if (*p == '@') {
+		len = strcspn(++p, "!-+ \n");
+		*why = "a step's kernel has no name, or too long a name";
+		if (!len || len >= sizeof(step->kernel))
+			return -EINVAL;
+		memcpy(step->kernel, p, len);
+		p += len;
+	}
+	for (; *p == '!' || *p == '-' || *p == '+'; p++) {
+		step->refused |= *p == '!';
+		step->off |= *p == '-';
+		step->by_default |= *p == '+';
+	}
+	*why = "a step's first word does not end where it should";
+	if (*p && *p != ' ' && *p != '\n')
+		return -EINVAL;
+	step->cmdline = *p == ' ' ? p + 1 : p;
+	return 0;
+}
+
+/* the job that khotest wrote, which no one changes while the kernel runs */
+static const char *job(void)
+{
+	static struct kho_blob b;
+
+	if (!b.data && kho_read_file("/kho/job", &b))
+		return "";
+	return b.data;
+}
+
+/**
+ * kho_job_step() - the step of a generation, as the job of a guest has it
+ * @generation: the generation
+ * @line: its step, with the whole command line
+ * @size: size of @line in bytes
+ *
+ * Return: 0, -ENOENT if the job has none, or -ENOSPC if @line is too small
+ */
+int kho_job_step(unsigned int generation, char *line, size_t size)
+{
+	const char *p, *found = NULL;
+	size_t len;
+
+	for (p = job(); p; p = strchr(p, '\n')) {
+		unsigned int gen;
+		int at = 0;
+
+		p += *p == '\n';
+		if (!strncmp(p, "step * ", 7)) {
+			found = p + 7;
+		} else if (sscanf(p, "step %u %n", &gen, &at) == 1 && at &&
+			   gen == generation) {
+			found = p + at;
+			break;
+		}
+	}
+	if (!found)
+		return -ENOENT;
+	len = strcspn(found, "\n");
+	if (len >= size)
+		return -ENOSPC;
+	memcpy(line, found, len);
+	line[len] = '\0';
+	return 0;
+}
+
+/* KHO as a generation's kernel and command line have it */
+static bool is_on(const struct kho_step *s)
+{
+	int said = kho_cmdline_enabled(s->cmdline);
+
+	/* a crash kernel never has it, a kernel that does not know it neither */
+	if (s->off || s->way == KHO_BY_CRASH || !strcmp(s->kernel, KHO_KERNEL_NOKHO))
+		return false;
+	return said < 0 ? s->by_default : said;
+}
+
+/**
+ * kho_boot_of() - what must be true of a generation
+ * @generation: the generation
+ *
+ * A handover takes place where KHO is on in the kernel that kexecs, by
+ * kexec_file_load() and by no other way (kho.rst, "Perform a KHO kexec"), and
+ * the next kernel is one that can take it.  That it takes it even with KHO
+ * switched off is how the implementation has it.
+ *
+ * Return: that; or NULL outside the machines of khotest.  It is valid until the
+ * next call but one.
+ */
+const struct kho_boot *kho_boot_of(int generation)
+{
+	static struct {
+		struct kho_boot boot;
+		char line[3072];
+	} slot[2];
+	static unsigned int turn;
+	struct kho_boot before = { };
+	const char *why;
+	int which = turn++ & 1;
+	struct kho_boot *b = &slot[which].boot;
+
+	if (kho_generation() < 0 || generation < 0)
+		return NULL;
+	for (int gen = 0; gen <= generation; gen++) {
+		char *line = slot[which].line;
+
+		memset(b, 0, sizeof(*b));
+		if (kho_job_step(gen, line, sizeof(slot[which].line)) ||
+		    kho_step_parse(line, &b->step, &why))
+			return NULL;
+		b->on = is_on(&b->step);
+		b->handed_over = gen && b->step.way == KHO_BY_KEXEC && before.on &&
+				 !b->step.refused &&
+				 strcmp(b->step.kernel, KHO_KERNEL_NOKHO);
+		b->count = b->handed_over ? before.count + 1 : 0;
+		b->first = b->handed_over ? before.first : (unsigned int)gen;
+		before = *b;
+	}
+	return b;
+}
+
+/**
+ * kho_handed_over() - was this kernel handed over to?
+ *
+ * Return: 1 or 0; -1 where it is not known, which is so outside the machines of
+ * khotest
+ */
+int kho_handed_over(void)
+{
+	const struct kho_boot *b = kho_boot_of(kho_generation());
+
+	return b ? b->handed_over : -1;
+}
