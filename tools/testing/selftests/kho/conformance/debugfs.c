@@ -64,6 +64,58 @@ KHO_SCENARIO(numa2_producers) = {
 	.programs = BATTERY, SPELLINGS,
 };
 
+#define NUMA(ident, s_name, s_summary, s_steps, ...)			\
+	KHO_SCENARIO(ident) = {						\
+		KHO_SCENARIO_HEAD,					\
+		.name = s_name, .summary = s_summary,			\
+		.programs = { "kho_boot", "kho_debugfs", "kho_fdt" },	\
+		.steps = s_steps, __VA_ARGS__				\
+	}
+
+/* one cold boot and two handovers */
+#define TWICE	"boot kho=on\nkexec kho=on\nkexec kho=on\n"
+
+NUMA(numa4, "conformance.numa4", "four nodes, default scratch", TWICE,
+     .nr_nodes = 4, .node = { { 256, 1 }, { 256, 1 }, { 256, 1 }, { 256, 1 } });
+NUMA(numa8, "conformance.numa8", "eight nodes, explicit scratch", TWICE,
+     .nr_nodes = 8, .cmdline = "kho_scratch=8M,64M,8M",
+     .node = { { 256, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 },
+	       { 128, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 } });
+NUMA(uneven, "conformance.uneven", "three nodes of very different size", TWICE,
+     .nr_nodes = 3, .node = { { 96, 1 }, { 1024, 1 }, { 192, 1 } });
+NUMA(memoryless, "conformance.memoryless",
+     "nodes without memory, the first one among them", TWICE,
+     .nr_nodes = 4, .node = { { 0, 1 }, { 512, 1 }, { 0, 1 }, { 256, 1 } });
+NUMA(cpuless, "conformance.cpuless", "nodes without CPUs", TWICE,
+     .nr_nodes = 3, .node = { { 384, 1 }, { 256, 0 }, { 128, 0 } });
+NUMA(high, "conformance.high",
+     "memory above and below 4 GiB, one node and default scratch", TWICE,
+     .memory_mib = 1024, .low_mib = 256, .cpus = 1);
+NUMA(high_nodes, "conformance.high_nodes",
+     "memory above and below 4 GiB, a node across the gap and one above", TWICE,
+     .nr_nodes = 2, .low_mib = 256, .node = { { 512, 1 }, { 512, 1 } },
+     .cmdline = "kho_scratch=16M,64M,32M");
+/* the last node has less memory than its scratch region is to have */
+NUMA(small_node, "conformance.small_node", "a node smaller than its scratch",
+     "boot- kho=on kho_scratch=8M,64M,128M
+"
+     "kexec kho=on kho_scratch=8M,64M,32M
+"
+     "kexec kho=on
+",
+     .nr_nodes = 2, .node = { { 512, 1 }, { 96, 1 } });
+/* deferred struct page init, huge pages from before the page allocator */
+NUMA(variant, "conformance.variant",
+     "deferred struct page init, huge pages at boot, KHO on by default",
+     "boot@variant
+kexec@variant
+kexec@variant
+kexec kho=on
+kexec@variant
+",
+     .nr_nodes = 2, .node = { { 2048, 1 }, { 512, 1 } },
+     .cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8");
+
 static struct kho_region scratch[KHO_REGIONS_MAX];
 static int nr_scratch;
 

@@ -43,7 +43,7 @@ const char *kho_way_name(enum kho_way way)
  */
 int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 {
-	size_t len = strcspn(line, "@!-+ \n");
+	size_t len = strcspn(line, "@!0-+ \n");
 	const char *p = line + len;
 
 	memset(step, 0, sizeof(*step));
@@ -54,15 +54,16 @@ int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 	if (step->way == KHO_WAYS)
 		return -EINVAL;
 	if (*p == '@') {
-		len = strcspn(++p, "!-+ \n");
+		len = strcspn(++p, "!0-+ \n");
 		*why = "a step's kernel has no name, or too long a name";
 		if (!len || len >= sizeof(step->kernel))
 			return -EINVAL;
 		memcpy(step->kernel, p, len);
 		p += len;
 	}
-	for (; *p == '!' || *p == '-' || *p == '+'; p++) {
+	for (; *p && strchr("!0-+", *p); p++) {
 		step->refused |= *p == '!';
+		step->anew |= *p == '0';
 		step->off |= *p == '-';
 		step->by_default |= *p == '+';
 	}
@@ -167,7 +168,7 @@ const struct kho_boot *kho_boot_of(int generation)
 		b->handed_over = gen && b->step.way == KHO_BY_KEXEC && before.on &&
 				 !b->step.refused &&
 				 strcmp(b->step.kernel, KHO_KERNEL_NOKHO);
-		b->count = b->handed_over ? before.count + 1 : 0;
+		b->count = b->handed_over && !b->step.anew ? before.count + 1 : 0;
 		b->first = b->handed_over ? before.first : (unsigned int)gen;
 		before = *b;
 	}

@@ -36,18 +36,20 @@ enum kho_way {
  * @way: how the generation is entered
  * @kernel: name of its kernel; empty for the kernel under test
  * @refused: it must refuse what is handed over to it
+ * @anew: what is handed over to it is taken, but the count starts anew
  * @off: KHO is off in it whatever the command line says
  * @by_default: its kernel has KHO on where the command line says nothing, which
  *	khotest adds, who knows the kernels
  * @cmdline: its command line, within the line that was parsed
  *
- * The line is "<way>[@<kernel>][!][-][+] [<command line>]", with "!" for
- * @refused, "-" for @off and "+" for @by_default.
+ * The line is "<way>[@<kernel>][!][0][-][+] [<command line>]", with "!" for
+ * @refused, "0" for @anew, "-" for @off and "+" for @by_default.
  */
 struct kho_step {
 	enum kho_way way;
 	char kernel[16];
 	bool refused;
+	bool anew;
 	bool off;
 	bool by_default;
 	const char *cmdline;

@@ -34,8 +34,9 @@ static const struct arch {
 } arch = {
 	.qemu = "qemu-system-x86_64",
 	.machine = "pc,usb=off,vmport=off,i8042=on",
-	.cpu = "qemu64",
-	.cpu_exact = "qemu64,-rdrand,-rdseed",
+	/* pages of 1 GiB, which are reserved before there is a page allocator */
+	.cpu = "qemu64,+pdpe1gb",
+	.cpu_exact = "qemu64,+pdpe1gb,-rdrand,-rdseed",
 	.record = "/dev/ttyS1",
 	.cmdline = CMDLINE_LOG " " CMDLINE_GUEST,
 };
@@ -83,9 +84,9 @@ static void job_step(FILE *f, const char *which, const struct scenario *s,
 	struct kho_step step;
 
 	scenario_step(s, gen, &step);
-	fprintf(f, "step %s %s%s%s%s%s%s %s\n", which, kho_way_name(step.way),
+	fprintf(f, "step %s %s%s%s%s%s%s%s %s\n", which, kho_way_name(step.way),
 		*step.kernel ? "@" : "", step.kernel, step.refused ? "!" : "",
-		step.off ? "-" : "",
+		step.anew ? "0" : "", step.off ? "-" : "",
 		options_by_default(o, step.kernel) ? "+" : "", line);
 	free(line);
 }
