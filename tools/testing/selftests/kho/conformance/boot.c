@@ -244,6 +244,16 @@ KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 		SKIP(return, "no valid kho_scratch= on this command line");
 }
 
+/* the kernel's own test, where it is built in: lib/test_kho.c */
+KHO_TEST_WHERE(kt1, own_test_restores, not_here())
+{
+	if (!boot()->on || access("/sys/module/test_kho", F_OK))
+		SKIP(return, "the kernel's own test is not built in, or KHO is off");
+	/* what one kernel saves the next one restores */
+	EXPECT_EQ(boot()->count & 1, has("KHO restore succeeded"));
+	EXPECT_EQ(0, has("KHO restore failed"));
+}
+
 /* payload of struct kho_data in arch/x86/include/uapi/asm/setup_data.h */
 struct kho_data {
 	u64 fdt_addr;

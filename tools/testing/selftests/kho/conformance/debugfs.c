@@ -90,30 +90,26 @@ NUMA(cpuless, "conformance.cpuless", "nodes without CPUs", TWICE,
      .nr_nodes = 3, .node = { { 384, 1 }, { 256, 0 }, { 128, 0 } });
 NUMA(high, "conformance.high",
      "memory above and below 4 GiB, one node and default scratch", TWICE,
-     .memory_mib = 1024, .low_mib = 256, .cpus = 1);
+     .memory_mib = 1024, .low_mib = 512, .cpus = 1);
 NUMA(high_nodes, "conformance.high_nodes",
      "memory above and below 4 GiB, a node across the gap and one above", TWICE,
      .nr_nodes = 2, .low_mib = 256, .node = { { 512, 1 }, { 512, 1 } },
      .cmdline = "kho_scratch=16M,64M,32M");
 /* the last node has less memory than its scratch region is to have */
 NUMA(small_node, "conformance.small_node", "a node smaller than its scratch",
-     "boot- kho=on kho_scratch=8M,64M,128M
-"
-     "kexec kho=on kho_scratch=8M,64M,32M
-"
-     "kexec kho=on
-",
+     "boot- kho=on kho_scratch=8M,64M,128M\n"
+     "kexec kho=on kho_scratch=8M,64M,32M\n"
+     "kexec kho=on\n",
      .nr_nodes = 2, .node = { { 512, 1 }, { 96, 1 } });
 /* deferred struct page init, huge pages from before the page allocator */
 NUMA(variant, "conformance.variant",
      "deferred struct page init, huge pages at boot, KHO on by default",
-     "boot@variant
-kexec@variant
-kexec@variant
-kexec kho=on
-kexec@variant
-",
-     .nr_nodes = 2, .node = { { 2048, 1 }, { 512, 1 } },
+     "boot@variant\n"
+     "kexec@variant\n"
+     "kexec@variant\n"
+     "kexec kho=on\n"
+     "kexec@variant\n",
+     .nr_nodes = 2, .node = { { 4096, 1 }, { 512, 1 } }, .low_mib = 1024,
      .cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8");
 
 static struct kho_region scratch[KHO_REGIONS_MAX];
@@ -186,20 +182,19 @@ static void expect_listing(struct __test_metadata *_metadata, const char *path,
 }
 
 /*
- * Which subtrees a generation must hand over.  The kernel's own test, where it is
+ * Which subtrees this generation must hand over.  The kernel's own test, where it is
  * built in, saves something in each boot that was not left anything to restore.
  */
-static const char *producers(const struct kho_boot *b)
+static const char *producers(void)
 {
-	const char *cmdline = b->step.cmdline;
 	struct kho_asked asked[KHO_ASKED_MAX];
 	bool test = !access("/sys/module/test_kho", F_OK);
 	static char want[128];
 
 	snprintf(want, sizeof(want), "%skexec-metadata %s%s",
-		 kho_cmdline_bool(cmdline, "liveupdate") == 1 ? "LUO " : "",
-		 test && !(b->count & 1) ? "kho_test " : "",
-		 kho_reserve_asked(cmdline, asked, NULL) ? "memblock " : "");
+		 kho_cmdline_bool(NULL, "liveupdate") == 1 ? "LUO " : "",
+		 test && !(kho_boot_of(kho_generation())->count & 1) ? "kho_test " : "",
+		 kho_reserve_asked(NULL, asked, NULL) ? "memblock " : "");
 	return want;
 }
 
@@ -388,18 +383,25 @@ KHO_TEST(d7, blobs_read_at_any_size)
 
 KHO_TEST(d13, out_subtrees)
 {
+	char seen[1024];
+
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: producers are not known");
-	expect_listing(_metadata, OUT "/sub_fdts", producers(kho_boot_of(kho_generation())));
+	expect_listing(_metadata, OUT "/sub_fdts", producers());
+	listing(OUT "/sub_fdts", seen, sizeof(seen));
+	ASSERT_EQ(0, kho_state_save("subtrees", seen, strlen(seen)));
 }
 
 KHO_TEST_WHERE(u18, in_subtrees, no_generation())
 {
+	struct kho_blob b;
+
 	if (!kho_handed_over())
 		SKIP(return, "cold boot: nothing was handed over");
-	/* what the kernel before was asked for is what it handed over */
-	expect_listing(_metadata, IN "/sub_fdts",
-		       producers(kho_boot_of(kho_generation() - 1)));
+	if (kho_state_load("subtrees", kho_generation() - 1, &b))
+		SKIP(return, "nobody looked at what the kernel before had");
+	expect_listing(_metadata, IN "/sub_fdts", b.data);
+	kho_blob_free(&b);
 }
 
 KHO_TEST(d14, blob_sizes)
@@ -683,6 +685,27 @@ KHO_TEST(s7, default_sizes_follow_boot_allocations)
 	/* the kernel's own text alone is more than a block, and goes into both */
 	EXPECT_LE(scratch_align(), scratch[0].size + scratch[1].size);
 	EXPECT_LE(scratch_align(), sum);
+}
+
+KHO_TEST(s8, huge_pages_of_the_boot_are_not_counted)
+{
+	const u64 gib = 1ULL << 30;
+	struct kho_sizes s;
+	struct kho_blob b;
+	long nr;
+
+	if (kho_read_file("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", &b))
+		SKIP(return, "no huge pages of 1 GiB in this kernel");
+	nr = atol(b.data);
+	kho_blob_free(&b);
+	if (!nr || kho_scratch_asked(scratch_cmdline(), &s))
+		SKIP(return, "no huge pages of 1 GiB, or not the default scratch");
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++) {
+		EXPECT_GT(gib, scratch[i].size) {
+			TH_LOG("region %d: 0x%llx bytes", i, scratch[i].size);
+		}
+	}
 }
 
 KHO_TEST_WHERE(s18, regions_are_those_of_the_cold_boot, no_generation())

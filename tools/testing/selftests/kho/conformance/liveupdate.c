@@ -61,6 +61,15 @@ KHO_SCENARIO(duplicate) = {
 	.cmdline = "kho=on liveupdate=on", .programs = BATTERY, .generations = 2,
 };
 
+KHO_SCENARIO(late) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.liveupdate.late",
+	.summary = "sessions made when the next kernel is loaded already",
+	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_LOAD_FIRST,
+	.cmdline = "kho=on liveupdate=on",
+	.programs = { "kho_boot", "kho_liveupdate" }, .generations = 3,
+};
+
 KHO_SCENARIO(off_between) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.liveupdate.off",

@@ -36,6 +36,10 @@ enum {
 	KHO_SC_PARALLEL		= 1 << 4,
 	/* part of the quick profile: what a developer runs before each commit */
 	KHO_SC_QUICK		= 1 << 5,
+	/* the next kernel is loaded before the programs run: what they change
+	 * comes after, and nothing of what they save is carried on
+	 */
+	KHO_SC_LOAD_FIRST	= 1 << 6,
 };
 
 /**

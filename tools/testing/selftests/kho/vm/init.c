@@ -338,32 +338,36 @@ static void kexec_load(const char *kernel, int initrd, const char *cmdline)
 		fail("kexec -c -l: status 0x%x", status);
 }
 
-static void next_kernel(void)
+/* how the next generation is entered */
+static void next_step(struct kho_step *next)
 {
-	char line[3072], kernel[64], num[16];
-	struct kho_step next;
+	static char line[3072];
 	const char *why;
-	int fd, err;
+	int err = kho_job_step(generation + 1, line, sizeof(line));
+
+	if (err)
+		fail("the next generation's step: %s", strerror(-err));
+	if (kho_step_parse(line, next, &why))
+		fail("the next generation's step: %s", why);
+}
+
+static void load_kernel(void)
+{
+	char kernel[64], num[16];
+	struct kho_step next;
+	int fd, err = 0;
 
 	snprintf(num, sizeof(num), "%u", generation);
 	setenv("KHO_GENERATION", num, 1);
-	err = kho_job_step(generation + 1, line, sizeof(line));
-	if (err)
-		fail("the next generation's step: %s", strerror(-err));
-	if (kho_step_parse(line, &next, &why))
-		fail("the next generation's step: %s", why);
+	next_step(&next);
 	/* khotest starts the machine anew when it sees it go */
-	if (next.way == KHO_BY_REBOOT) {
-		klog();
-		record(KHO_REC_KEXEC, "", 0);
-		leave(RB_AUTOBOOT);
-	}
+	if (next.way == KHO_BY_REBOOT)
+		return;
 	snprintf(kernel, sizeof(kernel), "/kho/kernel%s%s", *next.kernel ? "." : "",
 		 next.kernel);
 	fd = kho_next_initrd();
 	if (fd < 0)
 		fail("initramfs of the next generation: %s", strerror(-fd));
-	err = 0;
 	if (next.way == KHO_BY_KEXEC_LOAD)
 		kexec_load(kernel, fd, next.cmdline);
 	else if (next.way == KHO_BY_CRASH)
@@ -373,6 +377,13 @@ static void next_kernel(void)
 	if (err)
 		fail("kexec_file_load: %s", strerror(-err));
 	close(fd);
+}
+
+static void __noreturn next_kernel(void)
+{
+	struct kho_step next;
+
+	next_step(&next);
 	klog();
 	record(KHO_REC_KEXEC, "", 0);
 	/* nothing panics as surely as the end of init */
@@ -380,7 +391,7 @@ static void next_kernel(void)
 		tcdrain(record_fd);
 		_exit(1);
 	}
-	leave(RB_KEXEC);
+	leave(next.way == KHO_BY_REBOOT ? RB_AUTOBOOT : RB_KEXEC);
 }
 
 static void nothing(int sig __maybe_unused)
@@ -406,6 +417,8 @@ int main(void)
 	if (klog_fd < 0)
 		fail("/dev/kmsg: %s", strerror(-klog_fd));
 	klog();
+	if (job.flags & KHO_SC_LOAD_FIRST && generation + 1 < job.generations)
+		load_kernel();
 	for (int i = 0; i < job.nr_programs; i++)
 		skipped = run_program(job.program[i]);
 	/* nobody kexecs where the one program that would do it skips */
@@ -418,5 +431,7 @@ int main(void)
 	/* a program that kexecs by itself does not come back if it could */
 	if (job.flags & KHO_SC_PROGRAM_KEXECS)
 		fail("the program did not kexec");
+	if (!(job.flags & KHO_SC_LOAD_FIRST))
+		load_kernel();
 	next_kernel();
 }
