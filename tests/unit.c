@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/asked.h"
 #include "lib/cpio.h"
 #include "lib/fdt_check.h"
 #include "lib/kho.h"
@@ -538,6 +539,81 @@ static size_t good_luo(void *blob)
 	return 32;
 }
 
+/* what kernels that Debian no longer ships handed over, from their documents */
+
+static void tree_begin(void *fdt, const char *compatible)
+{
+	fdt_create(fdt, TREE_MAX);
+	fdt_finish_reservemap(fdt);
+	fdt_begin_node(fdt, "");
+	fdt_property_string(fdt, "compatible", compatible);
+}
+
+static size_t root_v1(void *fdt)
+{
+	tree_begin(fdt, "kho-v1");
+	prop64(fdt, "preserved-memory-map", 0x1000);
+	fdt_begin_node(fdt, "memblock");
+	prop64(fdt, "fdt", 0x2000);
+	fdt_end_node(fdt);
+	return tree_end(fdt);
+}
+
+static size_t root_v2(void *fdt)
+{
+	tree_begin(fdt, "kho-v2");
+	prop64(fdt, "preserved-memory-map", 0x1000);
+	fdt_begin_node(fdt, "memblock");
+	prop64(fdt, "preserved-data", 0x2000);
+	fdt_end_node(fdt);
+	return tree_end(fdt);
+}
+
+static size_t root_v3(void *fdt)
+{
+	tree_begin(fdt, "kho-v3");
+	prop64(fdt, "preserved-memory-map", 0x1000);
+	subnode(fdt, "LUO");
+	subnode(fdt, "memblock");
+	return tree_end(fdt);
+}
+
+static size_t kernels_test(void *fdt)
+{
+	static const char vmalloc[16] = { 1 };
+
+	tree_begin(fdt, "kho-test-v1");
+	fdt_property_u32(fdt, "magic", 0x4b484f21);
+	fdt_begin_node(fdt, "data");
+	fdt_property_u32(fdt, "nr_folios", 7);
+	fdt_property(fdt, "folios_info", vmalloc, sizeof(vmalloc));
+	fdt_property_u32(fdt, "csum", 1234);
+	fdt_end_node(fdt);
+	return tree_end(fdt);
+}
+
+static size_t luo_v1(void *fdt)
+{
+	tree_begin(fdt, "luo-v1");
+	prop64(fdt, "liveupdate-number", 1);
+	fdt_begin_node(fdt, "luo-session");
+	fdt_property_string(fdt, "compatible", "luo-session-v1");
+	prop64(fdt, "luo-session-header", 0x3000);
+	fdt_end_node(fdt);
+	fdt_begin_node(fdt, "luo-flb");
+	fdt_property_string(fdt, "compatible", "luo-flb-v1");
+	prop64(fdt, "luo-flb-header", 0x4000);
+	fdt_end_node(fdt);
+	return tree_end(fdt);
+}
+
+static size_t luo_v2(void *fdt)
+{
+	tree_begin(fdt, "luo-v2");
+	prop64(fdt, "luo-abi-header", 0x3000);
+	return tree_end(fdt);
+}
+
 static struct kho_problems problems;
 static struct kho_root root;
 static struct kho_reservations resv;
@@ -558,6 +634,28 @@ static void check_metadata(const void *blob, size_t len, struct kho_problems *p)
 	kho_check_metadata(blob, len, &meta, p);
 }
 
+static void check_luo(const void *blob, size_t len, struct kho_problems *p)
+{
+	kho_check_luo(blob, len, KHO_LUO_COMPATIBLE, p);
+}
+
+static char *printed;
+
+/* any blob, by what it says of itself; what is printed is text */
+static void check_any(const void *blob, size_t len, struct kho_problems *p)
+{
+	size_t size;
+	FILE *f;
+
+	free(printed);
+	f = open_memstream(&printed, &size);
+	kho_blob_print(blob, len, f, p);
+	fclose(f);
+	for (const char *c = printed; *c; c++)
+		if ((*c < ' ' || *c > '~') && *c != '\n')
+			abort();
+}
+
 static const struct {
 	const char *name;
 	size_t (*make)(void *blob);
@@ -566,7 +664,16 @@ static const struct {
 	{ "root", good_root, check_root },
 	{ "memblock", good_memblock, check_memblock },
 	{ "kexec-metadata", good_metadata, check_metadata },
-	{ "LUO", good_luo, kho_check_luo },
+	{ "LUO", good_luo, check_luo },
+	{ "any root", good_root, check_any },
+	{ "any memblock", good_memblock, check_any },
+	{ "any LUO", good_luo, check_any },
+	{ "kho-v1", root_v1, check_any },
+	{ "kho-v2", root_v2, check_any },
+	{ "kho-v3", root_v3, check_any },
+	{ "kho-test-v1", kernels_test, check_any },
+	{ "luo-v1", luo_v1, check_any },
+	{ "luo-v2", luo_v2, check_any },
 };
 
 /* how many problems; what is told of them is printable and ended */
@@ -617,6 +724,139 @@ TEST(well_formed_blobs)
 	EXPECT_EQ(12345, resv.range[1].size);
 	EXPECT_STREQ("7.3.4", meta.release);
 	EXPECT_EQ(2, meta.count);
+}
+
+TEST(blobs_as_they_are_printed)
+{
+	u64 blob[TREE_MAX / 8];
+
+	EXPECT_EQ(0, wrong(check_any, blob, root_v1((void *)blob)));
+	EXPECT_NE(NULL, strstr(printed, "kho-v1: root tree, "));
+	EXPECT_NE(NULL, strstr(printed, "    memblock {\n        fdt = 0x2000 (8192)\n    }\n"));
+	EXPECT_EQ(0, wrong(check_any, blob, good_metadata((void *)blob)));
+	EXPECT_NE(NULL, strstr(printed, "kexec-metadata, 73 bytes\n    version = 1\n"));
+	EXPECT_NE(NULL, strstr(printed, "previous_release = \"7.3.4\""));
+	EXPECT_EQ(0, wrong(check_any, blob, good_luo((void *)blob)));
+	EXPECT_NE(NULL, strstr(printed, "sessions_pa = 0x3000\n"));
+
+	/* each version has its own properties, and not those of another */
+	tree_begin((void *)blob, "kho-v1");
+	prop64((void *)blob, "preserved-memory-map", 0x1000);
+	subnode((void *)blob, "LUO");
+	EXPECT_EQ(3, wrong(check_any, blob, tree_end((void *)blob)));
+	EXPECT_TRUE(says("/LUO: unknown property preserved-data"));
+	EXPECT_TRUE(says("/LUO: no fdt"));
+	tree_begin((void *)blob, "kho-v5");
+	EXPECT_EQ(1, wrong(check_any, blob, tree_end((void *)blob)));
+	EXPECT_TRUE(says("kho-v5: no kind of tree that is known"));
+	tree_begin((void *)blob, "luo-v1");
+	prop64((void *)blob, "liveupdate-number", 1);
+	fdt_begin_node((void *)blob, "luo-else");
+	fdt_end_node((void *)blob);
+	EXPECT_EQ(3, wrong(check_any, blob, tree_end((void *)blob)));
+	EXPECT_TRUE(says("/luo-else: unknown node"));
+	EXPECT_TRUE(says("/: no node luo-flb"));
+	EXPECT_EQ(1, wrong(check_any, "something else", 14));
+	EXPECT_EQ(1, wrong(check_any, "", 0));
+}
+
+TEST(steps_of_all_ways)
+{
+	static const struct {
+		const char *line;
+		struct kho_step want;
+		const char *cmdline;
+	} good[] = {
+		{ "boot\n", { .way = KHO_BY_BOOT }, "" },
+		{ "kexec kho=on x=y", { .way = KHO_BY_KEXEC }, "kho=on x=y" },
+		{ "kexec_load@nokho kho=on", { .way = KHO_BY_KEXEC_LOAD, .kernel = "nokho" },
+		  "kho=on" },
+		{ "reboot- a", { .way = KHO_BY_REBOOT, .off = true }, "a" },
+		{ "crash@previous!-+", { .way = KHO_BY_CRASH, .kernel = "previous",
+		  .refused = true, .off = true, .by_default = true }, "" },
+		{ "kexec0 a!b", { .way = KHO_BY_KEXEC, .anew = true }, "a!b" },
+	};
+	static const char * const bad[] = {
+		"", "kexecs", "kexec@ a", "kexec@a_name_that_is_too_long a", "jump a",
+		"kexec!x", " kexec",
+	};
+	struct kho_step step;
+	const char *why;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		ASSERT_EQ(0, kho_step_parse(good[i].line, &step, &why)) {
+			TH_LOG("%s: %s", good[i].line, why);
+		}
+		EXPECT_EQ(0, strncmp(good[i].cmdline, step.cmdline,
+				     strlen(good[i].cmdline)));
+		step.cmdline = NULL;
+		EXPECT_EQ(0, memcmp(&step, &good[i].want, sizeof(step))) {
+			TH_LOG("%s", good[i].line);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-EINVAL, kho_step_parse(bad[i], &step, &why)) {
+			TH_LOG("\"%s\" was taken", bad[i]);
+		}
+	}
+}
+
+TEST(scratch_as_asked_for)
+{
+	static const char * const good[] = {
+		"1M,2M,3M", "0x10,010,0", "0,0,1", "16m,64k,1G", "0%", "200%", "+7%",
+		"4294967295%", "0000000001%",
+	};
+	static const char * const bad[] = {
+		"", "1M", "1M,2M", "1M,2M,", "1M,2M,3M,", "1M,2M,3M,4M", "1M,2M,3Mx",
+		"-1M,2M,3M", " 1M,2M,3M", "K,1M,1M", "0,0,0", "%", "x%", "0x1%", "1%%",
+		"4294967296%", "00000000001%", "-1%", "1.5%", "1%,2M,3M",
+	};
+	struct kho_sizes s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		kho_scratch_parse(good[i], &s);
+		EXPECT_TRUE(s.valid) {
+			TH_LOG("%s was refused", good[i]);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		kho_scratch_parse(bad[i], &s);
+		EXPECT_FALSE(s.valid) {
+			TH_LOG("%s was taken", bad[i]);
+		}
+	}
+	EXPECT_TRUE(kho_scratch_asked("kho_scratch=5% kho_scratch=1M,2K,0x3 kho_scratch=x",
+				      &s));
+	EXPECT_EQ(1 << 20, s.size[0]);
+	EXPECT_EQ(2048, s.size[1]);
+	EXPECT_EQ(3, s.size[2]);
+	EXPECT_FALSE(kho_scratch_asked("kho=on kho_scratch", &s));
+}
+
+TEST(reservations_as_asked_for)
+{
+	struct kho_asked a[KHO_ASKED_MAX];
+	struct kho_refused no;
+
+	EXPECT_EQ(2, kho_reserve_asked("reserve_mem=4K:1M:a reserve_mem=1:0:b b", a, &no));
+	EXPECT_EQ(4096, a[0].size);
+	EXPECT_EQ(1 << 20, a[0].align);
+	EXPECT_STREQ("a", a[0].name);
+	EXPECT_EQ(64, a[1].align);
+	EXPECT_EQ(0, no.malformed + no.no_room + no.twice);
+	EXPECT_EQ(1, kho_reserve_asked("reserve_mem= reserve_mem=4K reserve_mem=4K:4K:"
+				       " reserve_mem=0:1:z reserve_mem=4K:4K:0123456789012345"
+				       " reserve_mem=4K:4K:012345678901234"
+				       " reserve_mem=8K:4K:012345678901234", a, &no));
+	EXPECT_EQ(5, no.malformed);
+	EXPECT_EQ(1, no.twice);
+	EXPECT_EQ(8, kho_reserve_asked("reserve_mem=1:1:a reserve_mem=1:1:b reserve_mem=1:1:c"
+				       " reserve_mem=1:1:d reserve_mem=1:1:e reserve_mem=1:1:f"
+				       " reserve_mem=1:1:g reserve_mem=1:1:h reserve_mem=x"
+				       " reserve_mem=1:1:i", a, &no));
+	EXPECT_EQ(2, no.no_room);
+	EXPECT_EQ(0, no.malformed);
 }
 
 TEST(blobs_cut_at_every_length)
@@ -677,7 +917,7 @@ TEST(blobs_with_every_bit_flipped)
 
 		if (!strcmp(kinds[i].name, "kexec-metadata"))
 			may_change(may, 4, 73);		/* release and count */
-		else if (!strcmp(kinds[i].name, "LUO"))
+		else if (strstr(kinds[i].name, "LUO"))
 			may_change(may, 5, 32);		/* version and numbers */
 		else
 			free_bytes(blob, may);

@@ -165,6 +165,8 @@ KHO_TEST_WHERE(log1, each_line_is_explained, not_here())
 	int fd = kho_klog_open(true), n, bad = 0;
 	char line[1024];
 
+	if (boot()->step.way == KHO_BY_CRASH && kho_req_why_not(KHO_REQ_en7))
+		SKIP(return, "KHO in a crash kernel: %s", kho_req_why_not(KHO_REQ_en7));
 	ASSERT_LE(0, fd);
 	while ((n = kho_klog_next(fd, line, sizeof(line))) != 0) {
 		if (n < 0 && n != -EPIPE)
@@ -203,6 +205,8 @@ KHO_TEST_WHERE(s2, malformed_is_logged, not_here())
 	EXPECT_EQ(n, kho_klog_find("Malformed early option 'kho_scratch'", NULL, 0));
 }
 
+KHO_CHECKS(s5, accepted_is_logged);
+KHO_CHECKS(s19, accepted_is_logged);
 /* each valid kho_scratch= is told of, in its turn, and no other */
 KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 {
@@ -300,6 +304,7 @@ static int kho_setup_data(struct kho_blob *blob)
 	return nr;
 }
 
+KHO_CHECKS(kx1, setup_data_iff_kho_kexec);
 KHO_TEST_WHERE(h1, setup_data_iff_kho_kexec, no_setup_data())
 {
 	struct kho_blob b;
@@ -308,6 +313,7 @@ KHO_TEST_WHERE(h1, setup_data_iff_kho_kexec, no_setup_data())
 	kho_blob_free(&b);
 }
 
+KHO_CHECKS(h3, setup_data_payload);
 KHO_TEST_WHERE(h1, setup_data_payload, no_setup_data())
 {
 	u64 page = sysconf(_SC_PAGESIZE);
@@ -414,6 +420,7 @@ KHO_TEST_WHERE(kx11, reboot_drops_everything, no_way(KHO_BY_REBOOT))
 	EXPECT_EQ(0, has("KHO: found kexec handover data"));
 }
 
+KHO_CHECKS(en11, kernel_without_kho_ignores_the_data);
 KHO_TEST_WHERE(h4, kernel_without_kho_ignores_the_data, not_here())
 {
 	if (strcmp(boot()->step.kernel, KHO_KERNEL_NOKHO) || !was_on())

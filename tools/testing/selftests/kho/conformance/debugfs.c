@@ -198,6 +198,7 @@ static const char *producers(void)
 	return want;
 }
 
+KHO_CHECKS(u1, switched_on);
 KHO_TEST(en1, switched_on)
 {
 	/* kho_why_not() saw no other reason: kho= says on, so it must be on */
@@ -381,6 +382,7 @@ KHO_TEST(d7, blobs_read_at_any_size)
 	EXPECT_EQ(0, for_subtrees(IN "/sub_fdts", reads_otherwise, NULL));
 }
 
+KHO_CHECKS(u2, out_subtrees);
 KHO_TEST(d13, out_subtrees)
 {
 	char seen[1024];
@@ -447,11 +449,13 @@ KHO_TEST(d16, reserve_mem_param)
 	kho_blob_free(&b);
 }
 
+KHO_CHECKS(u13, scratch_phys_format);
 KHO_TEST(d4, scratch_phys_format)
 {
 	READ_SCRATCH();
 }
 
+KHO_CHECKS(u11, scratch_len_format);
 KHO_TEST(d5, scratch_len_format)
 {
 	struct kho_blob b;
@@ -528,6 +532,7 @@ KHO_TEST(s13, lowmem_region_is_low)
 	EXPECT_GE(1ULL << 32, scratch[0].addr + scratch[0].size);
 }
 
+KHO_CHECKS(s12, node_regions_are_on_their_nodes);
 KHO_TEST(s14, node_regions_are_on_their_nodes)
 {
 	int nodes[64], n = memory_nodes(nodes, 64);
@@ -641,6 +646,22 @@ KHO_TEST(s16, regions_are_cma)
 	EXPECT_LT(0, kib);
 }
 
+KHO_TEST_WHERE(s17, scratch_is_not_in_cma_total, no_generation())
+{
+	u64 total = 0, free = 0, sum = 0;
+
+	READ_SCRATCH();
+	for (int i = 0; i < nr_scratch; i++)
+		sum += scratch[i].size >> 10;
+	/* nothing else makes CMA in these machines */
+	EXPECT_EQ(0, kho_meminfo("CmaTotal", &total));
+	EXPECT_EQ(0, total);
+	EXPECT_EQ(0, kho_meminfo("CmaFree", &free));
+	EXPECT_TRUE(free && free <= sum) {
+		TH_LOG("CmaFree %llu KiB, scratch %llu KiB", free, sum);
+	}
+}
+
 /*
  * The command line that the regions come from: after a handover kho_scratch= is
  * that of the kernel that reserved them.  NULL for that of this kernel.
@@ -652,6 +673,10 @@ static const char *scratch_cmdline(void)
 	return b ? kho_boot_of(b->first)->step.cmdline : NULL;
 }
 
+KHO_CHECKS(s1, scratch_has_the_sizes_asked_for);
+KHO_CHECKS(s3, scratch_has_the_sizes_asked_for);
+KHO_CHECKS(s6, scratch_has_the_sizes_asked_for);
+KHO_CHECKS(s19, scratch_has_the_sizes_asked_for);
 KHO_TEST(u4, scratch_has_the_sizes_asked_for)
 {
 	struct kho_sizes s;

@@ -71,6 +71,21 @@ static void check_root(struct __test_metadata *_metadata, const char *path)
 	kho_blob_free(&b);
 }
 
+/* packed, it is as long as it was */
+static void packed(struct __test_metadata *_metadata, const char *path)
+{
+	struct kho_blob b;
+	u32 size;
+
+	read_blob(_metadata, path, &b);
+	ASSERT_LE(sizeof(struct fdt_header), b.len);
+	size = fdt_totalsize(b.data);
+	ASSERT_EQ(size, b.len);
+	EXPECT_EQ(0, fdt_pack(b.data));
+	EXPECT_EQ(size, fdt_totalsize(b.data));
+	kho_blob_free(&b);
+}
+
 KHO_TEST(u9, out_fdt_is_there)
 {
 	EXPECT_EQ(0, access(OUT "/fdt", R_OK)) {
@@ -78,16 +93,31 @@ KHO_TEST(u9, out_fdt_is_there)
 	}
 }
 
+KHO_CHECKS(f1, out_fdt_is_complete);
+KHO_CHECKS(f2, out_fdt_is_complete);
+KHO_CHECKS(f4, out_fdt_is_complete);
+KHO_CHECKS(f5, out_fdt_is_complete);
+KHO_CHECKS(f9, out_fdt_is_complete);
 KHO_TEST(d9, out_fdt_is_complete)
 {
 	check_root(_metadata, OUT "/fdt");
 	expect_no_problems(_metadata, OUT "/fdt");
 }
 
+KHO_CHECKS(f1, in_fdt_is_complete);
+KHO_CHECKS(f2, in_fdt_is_complete);
+KHO_CHECKS(f4, in_fdt_is_complete);
+KHO_CHECKS(f5, in_fdt_is_complete);
+KHO_CHECKS(f9, in_fdt_is_complete);
 KHO_TEST_WHERE(d10, in_fdt_is_complete, no_handover())
 {
 	check_root(_metadata, IN "/fdt");
 	expect_no_problems(_metadata, IN "/fdt");
+}
+
+KHO_TEST_WHERE(f8, in_fdt_is_packed, no_handover())
+{
+	packed(_metadata, IN "/fdt");
 }
 
 static bool in_scratch(u64 addr, u64 size)
@@ -154,6 +184,8 @@ static const char *no_out_fdt(void)
 	return why;
 }
 
+KHO_CHECKS(u15, out_subtrees_agree_with_fdt);
+KHO_CHECKS(f4, out_subtrees_agree_with_fdt);
 KHO_TEST_WHERE(d11, out_subtrees_agree_with_fdt, no_out_fdt())
 {
 	check_root(_metadata, OUT "/fdt");
@@ -274,7 +306,7 @@ static void luo(struct __test_metadata *_metadata, const char *path)
 	if (kho_read_file(path, &b))
 		SKIP(return, "no live update blob here");
 	memset(&problems, 0, sizeof(problems));
-	kho_check_luo(b.data, b.len, &problems);
+	kho_check_luo(b.data, b.len, KHO_LUO_COMPATIBLE, &problems);
 	expect_no_problems(_metadata, path);
 	kho_blob_free(&b);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "checks.h"
 #include "kho.h"
 #include "requirements.h"
 #include "scenario.h"
@@ -60,11 +61,11 @@ static void __attribute__((constructor)) kho_test_begin(void)
  * @why_not: expression: the reason to skip, or NULL
  */
 #define KHO_TEST_WHERE(id, name, why_not)				\
-	static_assert(KHO_REQ_##id < KHO_REQ_COUNT, "requirement");	\
+	KHO_CHECKS(id, name);						\
 	static void id##__##name##_body(struct __test_metadata *_metadata); \
 	TEST(id##__##name)						\
 	{								\
-		const char *why = why_not;				\
+		const char *why = kho_req_why_not(KHO_REQ_##id) ?: why_not; \
 		int klog = kho_klog_open(false);			\
 									\
 		if (why)						\

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +69,15 @@ KHO_SCENARIO(late) = {
 	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_LOAD_FIRST,
 	.cmdline = "kho=on liveupdate=on",
 	.programs = { "kho_boot", "kho_liveupdate" }, .generations = 3,
+};
+
+KHO_SCENARIO(huge) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.liveupdate.huge",
+	.summary = "live update beside huge pages and deferred struct pages",
+	.memory_mib = 768, .cpus = 1,
+	.cmdline = "liveupdate=on hugepages=16", .programs = BATTERY,
+	.steps = "boot@variant\nkexec@variant\nkexec@variant\n",
 };
 
 KHO_SCENARIO(off_between) = {
@@ -729,6 +739,7 @@ KHO_TEST_WHERE(l3, structure_sizes, no_luo())
 	sizes(_metadata, s, LIVEUPDATE_SESSION_GET_NAME, &n, sizeof(n), 0);
 }
 
+KHO_CHECKS(l19, session_names);
 KHO_TEST_WHERE(l5, session_names, no_luo())
 {
 	char longest[64], name[64];
@@ -807,6 +818,7 @@ KHO_TEST_WHERE(l6, preserve_refusals, no_luo())
 	unlink("/tmp/file");
 }
 
+KHO_CHECKS(l23, hugetlb_is_refused);
 KHO_TEST_WHERE(l6, hugetlb_is_refused, no_luo())
 {
 	int dev = device(), s = create(dev, "hugetlb");
@@ -831,6 +843,48 @@ KHO_TEST_WHERE(l6, too_big_is_refused, no_luo())
 	/* refused, it is as free as before */
 	EXPECT_EQ(0, ftruncate(fd, PAGE));
 	EXPECT_EQ(0, preserve(s, fd, 1));
+}
+
+KHO_TEST_WHERE(l22, holes_are_filled, no_luo())
+{
+	int dev = device(), s = create(dev, "holes");
+	int fd = memfd_create("holes", MFD_CLOEXEC);
+	struct stat st;
+
+	ASSERT_LE(0, s);
+	ASSERT_EQ(0, ftruncate(fd, 16 * PAGE + 1));
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(0, st.st_blocks);
+	ASSERT_EQ(0, preserve(s, fd, 1));
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(17 * PAGE / 512, st.st_blocks);
+	EXPECT_EQ(16 * PAGE + 1, st.st_size);
+}
+
+KHO_TEST_WHERE(l16, refused_kexec_changes_nothing, no_luo())
+{
+	int dev = device(), s = create(dev, "refused kexec"), fd = patterned(PAGE, 1);
+	struct kho_blob b;
+	bool loaded;
+	char name[64];
+
+	ASSERT_EQ(0, kho_read_file("/sys/kernel/kexec_loaded", &b));
+	loaded = atoi(b.data);
+	kho_blob_free(&b);
+	if (loaded)
+		SKIP(return, "a kernel is loaded: the kexec would take place");
+	ASSERT_LE(0, s);
+	ASSERT_EQ(0, preserve(s, fd, 1));
+	EXPECT_EQ(-1, reboot(RB_KEXEC));
+	EXPECT_EQ(EINVAL, errno);
+	/* still the one that it was, and of use */
+	EXPECT_EQ(0, get_name(s, name));
+	EXPECT_STREQ("refused kexec", name);
+	EXPECT_EQ(-EEXIST, preserve(s, patterned(PAGE, 2), 1));
+	EXPECT_EQ(0, preserve(s, patterned(PAGE, 2), 2));
+	EXPECT_EQ(-1, ftruncate(fd, 2 * PAGE));
+	close(s);
+	EXPECT_EQ(0, ftruncate(fd, 2 * PAGE));
 }
 
 KHO_TEST_WHERE(l8, size_is_frozen, no_luo())
@@ -920,6 +974,9 @@ KHO_TEST_WHERE(l9, unknown_is_not_found, nothing_came())
 	EXPECT_EQ(-ENOENT, retrieve_session(dev, ""));
 }
 
+KHO_CHECKS(l11, memfds_of_every_kind);
+KHO_CHECKS(l18, memfds_of_every_kind);
+KHO_CHECKS(l21, memfds_of_every_kind);
 /* a session that is looked at once is gone: all about one is in one check */
 KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 {

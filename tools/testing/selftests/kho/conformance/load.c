@@ -199,6 +199,7 @@ static int load_and_tell(int fd_initrd, unsigned long flags)
 	return err;
 }
 
+KHO_CHECKS(s22, segments_are_in_scratch);
 KHO_TEST_WHERE(kx2, segments_are_in_scratch, not_if_small())
 {
 	int n = kho_scratch_read(OUT, scratch, KHO_REGIONS_MAX);

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * requirements.h - the requirements' names for the compiler
+ * requirements.h - the requirements' names for the compiler, and what each
+ * program checks of them for khotest
  */
 #ifndef KHO_REQUIREMENTS_H
 #define KHO_REQUIREMENTS_H
+
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "checks.h"
+#include "types.h"
 
 #define KHO_REQ(id, ...)	KHO_REQ_##id,
 
@@ -13,5 +20,38 @@ enum kho_requirement {
 };
 
 #undef KHO_REQ
+
+#define KHO_REQ(id, name, kind, since, ...)	since,
+
+static const char * const kho_req_since[] = {
+#include "requirements.def"
+};
+
+#undef KHO_REQ
+
+/**
+ * KHO_CHECKS() - note that a check is about a requirement
+ * @id: the requirement, in lower case; an unknown one does not compile
+ * @name: the check
+ */
+#define KHO_CHECKS(id, name)						\
+	static_assert(KHO_REQ_##id < KHO_REQ_COUNT, "requirement");	\
+	static const char id##__##name##_checks[]			\
+	__used __section(KHO_CHECKS_SECTION) = #id " " #name
+
+/* why a requirement does not hold for the running kernel; NULL if it does */
+static inline const char *kho_req_why_not(enum kho_requirement req)
+{
+	unsigned int since[2], is[2];
+	static char why[80];
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &is[0], &is[1]) != 2 ||
+	    sscanf(kho_req_since[req], "%u.%u", &since[0], &since[1]) != 2 ||
+	    is[0] > since[0] || (is[0] == since[0] && is[1] >= since[1]))
+		return NULL;
+	snprintf(why, sizeof(why), "it holds from Linux %s on", kho_req_since[req]);
+	return why;
+}
 
 #endif /* KHO_REQUIREMENTS_H */

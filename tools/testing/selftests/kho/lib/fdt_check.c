@@ -100,137 +100,316 @@ static bool whole(const void *blob, size_t len, struct kho_problems *p)
 	return true;
 }
 
-/* "compatible" of a node: exactly one string */
-static void check_compatible(const void *fdt, int node, const char *path,
-			     const char *want, struct kho_problems *p)
+/*
+ * The layouts, each described once.  Kernels of older versions are no more to be
+ * had from Debian; what they hand over is as their own documents said:
+ * Documentation/core-api/kho/bindings/ (kho-v1), abi/kexec_handover.h (from
+ * kho-v2 on), abi/luo.h, lib/test_kho.c.
+ */
+
+enum prop_type {
+	STRING,		/* exactly one string, the one that is given */
+	U32,
+	U64,
+	NONZERO,	/* u64 that is not 0 */
+	PAGE,		/* u64, address of a page */
+	VMALLOC,	/* struct kho_vmalloc */
+};
+
+static const size_t prop_len[] = {
+	[U32] = 4, [U64] = 8, [NONZERO] = 8, [PAGE] = 8, [VMALLOC] = 16,
+};
+
+#define PROPS_MAX	4
+
+/**
+ * struct node_rule - what a node must look like
+ * @name: its name; NULL for any
+ * @child: the rule for its subnodes; with a name there is exactly one of each
+ *	rule in this list, which ends with an empty one
+ * @prop: its properties, all of them required, and no other allowed
+ */
+struct node_rule {
+	const char *name;
+	const struct node_rule *child;
+	struct {
+		const char *name;
+		enum prop_type type;
+		const char *value;
+	} prop[PROPS_MAX];
+};
+
+#define SUBNODE_OF_V1	{ "fdt", PAGE, NULL }
+#define PRESERVED_DATA	{ "preserved-data", NONZERO, NULL }
+#define BLOB_SIZE	{ "blob-size", NONZERO, NULL }
+#define MEMORY_MAP	{ "preserved-memory-map", PAGE, NULL }
+#define COMPATIBLE(v)	{ "compatible", STRING, v }
+
+static const struct node_rule subnode_v1[] = { { .prop = { SUBNODE_OF_V1 } } };
+static const struct node_rule subnode_v2[] = { { .prop = { PRESERVED_DATA } } };
+static const struct node_rule subnode_v3[] = {
+	{ .prop = { PRESERVED_DATA, BLOB_SIZE } }
+};
+
+static const struct node_rule reservation[] = {
+	{ .prop = { COMPATIBLE("reserve-mem-v1"), { "start", NONZERO, NULL },
+		    { "size", NONZERO, NULL } } },
+};
+
+static const struct node_rule test_data[] = {
+	{ .name = "data", .prop = { { "nr_folios", U32, NULL },
+				    { "folios_info", VMALLOC, NULL },
+				    { "csum", U32, NULL } } },
+	{ }
+};
+
+static const struct node_rule luo_v1[] = {
+	{ .name = "luo-session",
+	  .prop = { COMPATIBLE("luo-session-v1"), { "luo-session-header", PAGE, NULL } } },
+	{ .name = "luo-flb",
+	  .prop = { COMPATIBLE("luo-flb-v1"), { "luo-flb-header", PAGE, NULL } } },
+	{ }
+};
+
+/**
+ * struct schema - a kind of tree
+ * @compatible: by which it is known
+ * @what: for a person
+ * @one_page: it must fit in a page
+ * @root: its root
+ */
+static const struct schema {
+	const char *compatible;
+	const char *what;
+	bool one_page;
+	struct node_rule root;
+} schemas[] = {
+	{ "kho-v1", "root tree", true,
+	  { .child = subnode_v1, .prop = { COMPATIBLE("kho-v1"), MEMORY_MAP } } },
+	{ "kho-v2", "root tree", true,
+	  { .child = subnode_v2, .prop = { COMPATIBLE("kho-v2"), MEMORY_MAP } } },
+	{ "kho-v3", "root tree", true,
+	  { .child = subnode_v3, .prop = { COMPATIBLE("kho-v3"), MEMORY_MAP } } },
+	{ "kho-v4", "root tree", true,
+	  { .child = subnode_v3, .prop = { COMPATIBLE("kho-v4"), MEMORY_MAP } } },
+	{ "memblock-v1", "reservations", false,
+	  { .child = reservation, .prop = { COMPATIBLE("memblock-v1") } } },
+	{ "kho-test-v1", "the kernel's own test", false,
+	  { .child = test_data, .prop = { COMPATIBLE("kho-test-v1"),
+					  { "magic", U32, NULL } } } },
+	{ "luo-v1", "live update", true,
+	  { .child = luo_v1, .prop = { COMPATIBLE("luo-v1"),
+				       { "liveupdate-number", NONZERO, NULL } } } },
+	{ "luo-v2", "live update", true,
+	  { .prop = { COMPATIBLE("luo-v2"), { "luo-abi-header", NONZERO, NULL } } } },
+};
+
+/* the path of a node, or of its child, as it can be printed */
+#define PATH_MAX_SHOWN	(2 * SHOWN_MAX)
+
+static void check_string(const char *val, int len, const char *path, const char *prop,
+			 const char *want, struct kho_problems *p)
 {
 	char buf[SHOWN_MAX];
-	const char *val;
-	int len;
 
-	val = fdt_getprop(fdt, node, "compatible", &len);
-	if (!val)
-		wrong(p, "%s: no compatible", path);
-	else if (len < 1 || val[len - 1] || strlen(val) + 1 != (size_t)len)
-		wrong(p, "%s: compatible is not one string: %d bytes", path, len);
+	if (len < 1 || val[len - 1] || strlen(val) + 1 != (size_t)len)
+		wrong(p, "%s: %s is not one string: %d bytes", path, prop, len);
 	else if (strcmp(val, want))
-		wrong(p, "%s: compatible is %s, not %s", path, shown(val, buf), want);
+		wrong(p, "%s: %s is %s, not %s", path, prop, shown(val, buf), want);
 }
 
-/* a property of eight bytes; 0 where it is wrong */
-static u64 get64(const void *fdt, int node, const char *path, const char *prop,
-		 struct kho_problems *p)
-{
-	const void *val;
-	int len;
-
-	val = fdt_getprop(fdt, node, prop, &len);
-	if (!val) {
-		wrong(p, "%s: no %s", path, prop);
-		return 0;
-	}
-	if (len != sizeof(u64)) {
-		wrong(p, "%s: %s has %d bytes, not 8", path, prop, len);
-		return 0;
-	}
-	return native64(val);
-}
-
-/* properties: each known one at most once, no other */
-static void only(const void *fdt, int node, const char *path,
-		 const char *const *known, int nr, struct kho_problems *p)
+static void check_props(const void *fdt, int node, const char *path,
+			const struct node_rule *rule, struct kho_problems *p)
 {
 	unsigned int seen = 0;
 	char buf[SHOWN_MAX];
-	int prop;
+	int prop, len;
 
 	fdt_for_each_property_offset(prop, fdt, node) {
 		const char *name = NULL;
-		int i;
+		const void *val = fdt_getprop_by_offset(fdt, prop, &name, &len);
+		int i = 0;
+		u64 v;
 
-		if (!fdt_getprop_by_offset(fdt, prop, &name, NULL) || !name) {
+		if (!val || !name) {
 			wrong(p, "%s: a property cannot be read", path);
 			continue;
 		}
-		for (i = 0; i < nr && strcmp(known[i], name); i++)
-			;
-		if (i == nr)
+		while (i < PROPS_MAX && rule->prop[i].name &&
+		       strcmp(rule->prop[i].name, name))
+			i++;
+		if (i == PROPS_MAX || !rule->prop[i].name) {
 			wrong(p, "%s: unknown property %s", path, shown(name, buf));
-		else if (seen & 1u << i)
+			continue;
+		}
+		if (seen & 1u << i) {
 			wrong(p, "%s: property %s twice", path, name);
-		else
-			seen |= 1u << i;
+			continue;
+		}
+		seen |= 1u << i;
+		if (rule->prop[i].type == STRING) {
+			check_string(val, len, path, name, rule->prop[i].value, p);
+			continue;
+		}
+		if ((size_t)len != prop_len[rule->prop[i].type]) {
+			wrong(p, "%s: %s has %d bytes, not %zu", path, name, len,
+			      prop_len[rule->prop[i].type]);
+			continue;
+		}
+		if (len != sizeof(v))
+			continue;
+		v = native64(val);
+		if (rule->prop[i].type == NONZERO && !v)
+			wrong(p, "%s: %s is 0", path, name);
+		if (rule->prop[i].type == PAGE && (!v || v % sysconf(_SC_PAGESIZE)))
+			wrong(p, "%s: %s 0x%llx is not the address of a page", path,
+			      name, v);
 	}
+	for (int i = 0; i < PROPS_MAX && rule->prop[i].name; i++)
+		if (!(seen & 1u << i))
+			wrong(p, "%s: no %s", path, rule->prop[i].name);
 }
 
-/* the name of a child, copied and told in a path; NULL if it is not to be used */
-static const char *child_name(const void *fdt, int node, char *copy, char *path,
-			      struct kho_problems *p)
+static void check_name(const char *name, int len, const char *path,
+		       struct kho_problems *p)
 {
-	char buf[SHOWN_MAX];
-	const char *name;
-	int len, sub;
-
-	name = fdt_get_name(fdt, node, &len);
-	if (!name) {
-		wrong(p, "a node's name cannot be read: %s", fdt_strerror(len));
-		return NULL;
-	}
-	snprintf(path, SHOWN_MAX + 2, "/%s", shown(name, buf));
 	if (!len)
 		wrong(p, "a subnode without a name");
-	if (len >= KHO_NAME_MAX) {
+	if (len >= KHO_NAME_MAX)
 		wrong(p, "%s: name of %d bytes", path, len);
-		return NULL;
-	}
 	for (int i = 0; i < len; i++) {
 		if (name[i] > ' ' && name[i] <= '~' && name[i] != '/')
 			continue;
 		wrong(p, "%s: name has a byte 0x%02x", path, (unsigned char)name[i]);
 		break;
 	}
-	memcpy(copy, name, len + 1);
+}
+
+static const struct node_rule *child_rule(const struct node_rule *rule, const char *name)
+{
+	const struct node_rule *c = rule->child;
+
+	if (!c || !c->name)
+		return c;
+	while (c->name && strcmp(c->name, name))
+		c++;
+	return c->name ? c : NULL;
+}
+
+static void check_node(const void *fdt, int node, const char *path,
+		       const struct node_rule *rule, struct kho_problems *p)
+{
+	char sub_path[PATH_MAX_SHOWN], buf[SHOWN_MAX];
+	const struct node_rule *c;
+	int sub, other, len, nr = 0;
+
+	check_props(fdt, node, path, rule, p);
 	fdt_for_each_subnode(sub, fdt, node) {
-		wrong(p, "%s: has a subnode", path);
-		break;
+		const char *name = fdt_get_name(fdt, sub, &len), *again;
+
+		if (!name) {
+			wrong(p, "%s: a node's name cannot be read: %s", path,
+			      fdt_strerror(len));
+			continue;
+		}
+		/* each is compared with all before it: a hostile tree has no end */
+		if (++nr > KHO_SUBNODES_MAX) {
+			wrong(p, "%s: more than %d subnodes", path, KHO_SUBNODES_MAX);
+			break;
+		}
+		snprintf(sub_path, sizeof(sub_path), "%s%s%s",
+			 strcmp(path, "/") ? path : "", "/", shown(name, buf));
+		check_name(name, len, sub_path, p);
+		fdt_for_each_subnode(other, fdt, node) {
+			if (other >= sub)
+				break;
+			again = fdt_get_name(fdt, other, NULL);
+			if (again && !strcmp(again, name))
+				wrong(p, "%s: twice", sub_path);
+		}
+		c = child_rule(rule, name);
+		if (!rule->child)
+			wrong(p, "%s: has a subnode", path);
+		else if (!c)
+			wrong(p, "%s: unknown node", sub_path);
+		else
+			check_node(fdt, sub, sub_path, c, p);
 	}
-	return copy;
+	for (c = rule->child; c && c->name; c++)
+		if (fdt_subnode_offset(fdt, node, c->name) < 0)
+			wrong(p, "%s: no node %s", path, c->name);
+}
+
+/* the schema of a compatible string; NULL if none has it */
+static const struct schema *schema_of(const char *compatible)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(schemas); i++)
+		if (!strcmp(schemas[i].compatible, compatible))
+			return &schemas[i];
+	return NULL;
+}
+
+/* header, structure and rules of a tree; false: it cannot be decoded */
+static bool check_tree(const void *blob, size_t len, const struct schema *schema,
+		       struct kho_problems *p)
+{
+	const char *name;
+	int name_len;
+
+	if (!whole(blob, len, p))
+		return false;
+	if (schema->one_page && len > (size_t)sysconf(_SC_PAGESIZE))
+		wrong(p, "%zu bytes do not fit in one page", len);
+	name = fdt_get_name(blob, 0, &name_len);
+	if (!name || name_len)
+		wrong(p, "/: the root has a name");
+	check_node(blob, 0, "/", &schema->root, p);
+	return true;
+}
+
+/* a value that was found in order; 0 for one that was not */
+static u64 get64(const void *fdt, int node, const char *prop)
+{
+	int len;
+	const void *val = fdt_getprop(fdt, node, prop, &len);
+
+	return val && len == sizeof(u64) ? native64(val) : 0;
+}
+
+/* false: it is too long to be kept, which is told already */
+static bool keep_name(const void *fdt, int node, char *copy)
+{
+	int len;
+	const char *name = fdt_get_name(fdt, node, &len);
+
+	if (!name || len >= KHO_NAME_MAX)
+		return false;
+	memcpy(copy, name, len + 1);
+	return true;
 }
 
 /**
  * kho_check_root() - check and decode the root tree
  * @blob: out/fdt or in/fdt; not trusted
  * @len: bytes
- * @compatible_with: the version's string
+ * @compatible: the version that it must be of, kho-v1 to kho-v4
  * @root: what it says, as far as it is in order
  * @p: what is wrong is added to this
  */
-void kho_check_root(const void *blob, size_t len, const char *compatible_with,
+void kho_check_root(const void *blob, size_t len, const char *compatible,
 		    struct kho_root *root, struct kho_problems *p)
 {
-	static const char * const root_props[] = {
-		"compatible", "preserved-memory-map",
-	};
-	static const char * const sub_props[] = { "preserved-data", "blob-size" };
-	u64 page = sysconf(_SC_PAGESIZE);
-	char path[SHOWN_MAX + 2];
-	int node, name_len;
-	const char *name;
+	const struct schema *schema = schema_of(compatible);
+	int node;
 
 	memset(root, 0, sizeof(*root));
-	if (!whole(blob, len, p))
+	if (!schema) {
+		wrong(p, "%.32s is no version that is known", compatible);
 		return;
-	if (len > page)
-		wrong(p, "%zu bytes do not fit in one page", len);
-	name = fdt_get_name(blob, 0, &name_len);
-	if (!name || name_len)
-		wrong(p, "/: the root has a name");
-	check_compatible(blob, 0, "/", compatible_with, p);
-	only(blob, 0, "/", root_props, ARRAY_SIZE(root_props), p);
-	root->map = get64(blob, 0, "/", "preserved-memory-map", p);
-	if (!root->map || root->map % page)
-		wrong(p, "/: preserved-memory-map 0x%llx is not the address of a page",
-		      root->map);
+	}
+	if (!check_tree(blob, len, schema, p))
+		return;
+	root->map = get64(blob, 0, "preserved-memory-map");
 	fdt_for_each_subnode(node, blob, 0) {
 		struct kho_subnode *s = &root->sub[root->nr];
 
@@ -238,18 +417,12 @@ void kho_check_root(const void *blob, size_t len, const char *compatible_with,
 			wrong(p, "more than %d subnodes", KHO_SUBNODES_MAX);
 			return;
 		}
-		if (!child_name(blob, node, s->name, path, p))
+		if (!keep_name(blob, node, s->name))
 			continue;
-		for (int i = 0; i < root->nr; i++)
-			if (!strcmp(root->sub[i].name, s->name))
-				wrong(p, "%s: twice", path);
-		only(blob, node, path, sub_props, ARRAY_SIZE(sub_props), p);
-		s->data = get64(blob, node, path, "preserved-data", p);
-		s->size = get64(blob, node, path, "blob-size", p);
-		if (!s->data)
-			wrong(p, "%s: preserved-data is 0", path);
-		if (!s->size)
-			wrong(p, "%s: blob-size is 0", path);
+		/* kho-v1 had another name for it, and no size */
+		s->data = get64(blob, node, schema->root.child == subnode_v1 ? "fdt" :
+				"preserved-data");
+		s->size = get64(blob, node, "blob-size");
 		root->nr++;
 	}
 }
@@ -264,16 +437,12 @@ void kho_check_root(const void *blob, size_t len, const char *compatible_with,
 void kho_check_memblock(const void *blob, size_t len,
 			struct kho_reservations *r, struct kho_problems *p)
 {
-	static const char * const root_props[] = { "compatible" };
-	static const char * const props[] = { "compatible", "start", "size" };
-	char path[SHOWN_MAX + 2];
+	char buf[SHOWN_MAX];
 	int node;
 
 	memset(r, 0, sizeof(*r));
-	if (!whole(blob, len, p))
+	if (!check_tree(blob, len, schema_of("memblock-v1"), p))
 		return;
-	check_compatible(blob, 0, "/", "memblock-v1", p);
-	only(blob, 0, "/", root_props, ARRAY_SIZE(root_props), p);
 	fdt_for_each_subnode(node, blob, 0) {
 		struct kho_region *range = &r->range[r->nr];
 
@@ -281,19 +450,13 @@ void kho_check_memblock(const void *blob, size_t len,
 			wrong(p, "more than %d reservations", KHO_RESERVATIONS_MAX);
 			return;
 		}
-		if (!child_name(blob, node, r->name[r->nr], path, p))
+		if (!keep_name(blob, node, r->name[r->nr]))
 			continue;
-		for (int i = 0; i < r->nr; i++)
-			if (!strcmp(r->name[i], r->name[r->nr]))
-				wrong(p, "%s: twice", path);
-		check_compatible(blob, node, path, "reserve-mem-v1", p);
-		only(blob, node, path, props, ARRAY_SIZE(props), p);
-		range->addr = get64(blob, node, path, "start", p);
-		range->size = get64(blob, node, path, "size", p);
-		if (!range->addr || !range->size ||
-		    range->addr + range->size < range->addr)
-			wrong(p, "%s: no range: start 0x%llx, size 0x%llx", path,
-			      range->addr, range->size);
+		range->addr = get64(blob, node, "start");
+		range->size = get64(blob, node, "size");
+		if (range->addr + range->size < range->addr)
+			wrong(p, "/%s: no range: start 0x%llx, size 0x%llx",
+			      shown(r->name[r->nr], buf), range->addr, range->size);
 		r->nr++;
 	}
 }
@@ -336,16 +499,22 @@ void kho_check_metadata(const void *blob, size_t len, struct kho_metadata *m,
 		wrong(p, "kexec_count is 0");
 }
 
+/* the versions of live update's state that are this structure */
+static const char * const luo_versions[] = { "luo-v3", "luo-v4", KHO_LUO_COMPATIBLE };
+
 /**
  * kho_check_luo() - check the live update orchestrator's blob
  * @blob: sub_fdts/LUO; not trusted
  * @len: bytes
+ * @compatible: the version that it must be of; NULL for any
  * @p: what is wrong is added to this
  */
-void kho_check_luo(const void *blob, size_t len, struct kho_problems *p)
+void kho_check_luo(const void *blob, size_t len, const char *compatible,
+		   struct kho_problems *p)
 {
 	const char *b = blob;
 	char buf[SHOWN_MAX];
+	bool known = false;
 	char name[9] = "";
 
 	if (len != 32) {
@@ -353,13 +522,126 @@ void kho_check_luo(const void *blob, size_t len, struct kho_problems *p)
 		return;
 	}
 	memcpy(name, b, 8);
-	if (strncmp(name, "luo-v", 5) || strspn(name + 5, "0123456789") < 1 ||
-	    name[5 + strspn(name + 5, "0123456789")])
-		wrong(p, "compatible is %s, not luo-v<number>", shown(name, buf));
+	for (size_t i = 0; i < ARRAY_SIZE(luo_versions); i++)
+		known |= !strcmp(luo_versions[i], name) &&
+			 (!compatible || !strcmp(name, compatible));
+	if (!known)
+		wrong(p, "compatible is %s, not %s", shown(name, buf),
+		      compatible ? compatible : "luo-v3, luo-v4 or luo-v5");
 	if (!native64(b + 8))
 		wrong(p, "liveupdate_num is 0");
 	if (native64(b + 16) % sysconf(_SC_PAGESIZE) ||
 	    native64(b + 24) % sysconf(_SC_PAGESIZE))
 		wrong(p, "sessions_pa 0x%llx or flbs_pa 0x%llx is not the address of a page",
 		      native64(b + 16), native64(b + 24));
+}
+
+/* values of a tree, a line each */
+static void print_node(const void *fdt, int node, int depth, FILE *out)
+{
+	char buf[SHOWN_MAX];
+	int prop, sub, len;
+
+	fdt_for_each_property_offset(prop, fdt, node) {
+		const char *name = "?";
+		const unsigned char *val = fdt_getprop_by_offset(fdt, prop, &name, &len);
+		u32 v32;
+
+		fprintf(out, "%*s%s", 4 * depth, "", val ? shown(name, buf) : "?");
+		if (val && len == 8) {
+			fprintf(out, " = 0x%llx (%llu)", native64(val), native64(val));
+		} else if (val && len > 1 && !val[len - 1] &&
+			   strlen((const char *)val) + 1 == (size_t)len) {
+			fprintf(out, " = \"%s\"", shown((const char *)val, buf));
+		} else if (val && len == 4) {
+			memcpy(&v32, val, sizeof(v32));
+			fprintf(out, " = 0x%x (%u)", v32, v32);
+		} else if (val) {
+			fputs(" =", out);
+			for (int i = 0; i < len && i < 32; i++)
+				fprintf(out, " %02x", val[i]);
+			if (len > 32)
+				fprintf(out, " ... (%d bytes)", len);
+		}
+		fputc('\n', out);
+	}
+	fdt_for_each_subnode(sub, fdt, node) {
+		const char *name = fdt_get_name(fdt, sub, NULL);
+
+		fprintf(out, "%*s%s {\n", 4 * depth, "", name ? shown(name, buf) : "?");
+		/* no kind of tree is deeper, and a hostile one is cut */
+		if (depth < 4)
+			print_node(fdt, sub, depth + 1, out);
+		fprintf(out, "%*s}\n", 4 * depth, "");
+	}
+}
+
+static void print_tree(const void *blob, size_t len, FILE *out, struct kho_problems *p)
+{
+	const char *val = NULL;
+	const struct schema *s;
+	char buf[SHOWN_MAX];
+	int n = 0;
+
+	if (!whole(blob, len, p))
+		return;
+	val = fdt_getprop(blob, 0, "compatible", &n);
+	if (!val || n < 1 || val[n - 1]) {
+		wrong(p, "/: no compatible by which the tree could be known");
+		fprintf(out, "a device tree of %zu bytes\n", len);
+	} else {
+		s = schema_of(val);
+		fprintf(out, "%s: %s, %zu bytes\n", shown(val, buf),
+			s ? s->what : "a device tree", len);
+		if (s)
+			check_tree(blob, len, s, p);
+		else
+			wrong(p, "%s: no kind of tree that is known", buf);
+	}
+	print_node(blob, 0, 1, out);
+}
+
+/**
+ * kho_blob_print() - print a blob for a person, whichever it is
+ * @blob: a file of debugfs, or a copy of one; not trusted
+ * @len: bytes
+ * @out: where to; all that is printed is printable
+ * @p: what is wrong is added to this
+ */
+void kho_blob_print(const void *blob, size_t len, FILE *out, struct kho_problems *p)
+{
+	const char *b = blob;
+	struct kho_metadata m;
+	char buf[SHOWN_MAX];
+	u32 version = 0;
+
+	if (len >= sizeof(struct fdt_header) && fdt_magic(blob) == FDT_MAGIC) {
+		print_tree(blob, len, out, p);
+		return;
+	}
+	if (len >= sizeof(version))
+		memcpy(&version, blob, sizeof(version));
+	if (len >= 8 && !memcmp(blob, "luo-v", 5)) {
+		fprintf(out, "live update, %zu bytes\n", len);
+		kho_check_luo(blob, len, NULL, p);
+		if (len < 32)
+			return;
+		fprintf(out, "    liveupdate_num = %llu\n", native64(b + 8));
+		fprintf(out, "    sessions_pa = 0x%llx\n", native64(b + 16));
+		fprintf(out, "    flbs_pa = 0x%llx\n", native64(b + 24));
+		return;
+	}
+	/* metadata has no name: its length and small version must do */
+	if (len == 73 || (len >= 8 && len < 256 && version && version < 256)) {
+		fprintf(out, "kexec-metadata, %zu bytes\n", len);
+		kho_check_metadata(blob, len, &m, p);
+		fprintf(out, "    version = %u\n", version);
+		if (len != 73)
+			return;
+		fprintf(out, "    previous_release = \"%s\"\n", shown(m.release, buf));
+		fprintf(out, "    kexec_count = %u\n", m.count);
+		return;
+	}
+	wrong(p, "%zu bytes that are no device tree, no kexec-metadata and no live update state",
+	      len);
 }

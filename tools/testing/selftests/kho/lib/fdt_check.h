@@ -11,6 +11,7 @@
 #include "kho.h"
 
 #define KHO_COMPATIBLE		"kho-v4"
+#define KHO_LUO_COMPATIBLE	"luo-v5"
 #define KHO_SUBNODES_MAX	256
 #define KHO_RESERVATIONS_MAX	64
 #define KHO_NAME_MAX		256
@@ -23,7 +24,7 @@
  */
 struct kho_problems {
 	unsigned int nr;
-	char text[KHO_PROBLEMS_MAX][192];
+	char text[KHO_PROBLEMS_MAX][256];
 };
 
 /**
@@ -74,12 +75,14 @@ struct kho_metadata {
 	u32 count;
 };
 
-void kho_check_root(const void *blob, size_t len, const char *compatible_with,
+void kho_check_root(const void *blob, size_t len, const char *compatible,
 		    struct kho_root *root, struct kho_problems *p);
 void kho_check_memblock(const void *blob, size_t len,
 			struct kho_reservations *r, struct kho_problems *p);
 void kho_check_metadata(const void *blob, size_t len, struct kho_metadata *m,
 			struct kho_problems *p);
-void kho_check_luo(const void *blob, size_t len, struct kho_problems *p);
+void kho_blob_print(const void *blob, size_t len, FILE *out, struct kho_problems *p);
+void kho_check_luo(const void *blob, size_t len, const char *compatible,
+		   struct kho_problems *p);
 
 #endif /* KHO_FDT_CHECK_H */

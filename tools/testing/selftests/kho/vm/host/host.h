@@ -117,7 +117,13 @@ int ktap_value(const char *diag, json_t **value);
 void ktap_name(const char *name, char *req, size_t req_size, char *test,
 	       size_t test_size);
 
+struct kho_blob;
+
 /* scenarios.c */
+int elf_section(const void *elf, size_t len, const char *name, const void **at,
+		size_t *size, const char **why);
+int programs_each(const char *dir, int (*fn)(const char *name, const struct kho_blob *b,
+					     const char **why, void *arg), void *arg);
 int scenarios_read(const char *dir, struct scenario **list);
 int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 		   const char **why);
@@ -130,6 +136,9 @@ bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size);
 const char *options_kernel(const struct options *o, const char *name);
 bool options_by_default(const struct options *o, const char *name);
 bool scenario_matches(const struct scenario *s, const char *pattern);
+
+/* coverage.c */
+int coverage_show(const char *dir);
 
 /* kernel.c */
 int kernel_open(const char *path, const char *kconfig, struct kernel *k,

@@ -16,13 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/fdt_check.h"
 #include "host.h"
 
 static const char usage[] =
 "usage: khotest run --kernel IMAGE [option]... [NAME]...\n"
-"       khotest list\n"
+"       khotest list [--coverage]\n"
 "       khotest report RESULTS\n"
+"       khotest decode FILE...\n"
 "\n"
+"decode prints a blob of debugfs (fdt, sub_fdts/*) and tells what is wrong with it.\n"
 "run boots the kernel in QEMU once for each scenario and hands over from kernel\n"
 "to kernel there; nothing is ever kexeced on this machine.  NAME is a scenario's\n"
 "name or a part of it as the dots divide it (\"conformance\", \"chain\"); without\n"
@@ -331,12 +334,53 @@ static int list(void)
 	return EX_PASS;
 }
 
+#ifdef HAVE_LIBFDT
+static int decode(char **files)
+{
+	int status = EX_PASS;
+
+	for (; *files; files++) {
+		static struct kho_problems p;
+		struct kho_blob b;
+		int err = kho_read_file(*files, &b);
+
+		if (err) {
+			complain("%s: %s", *files, strerror(-err));
+			status = EX_CANNOT;
+			continue;
+		}
+		memset(&p, 0, sizeof(p));
+		printf("%s: ", *files);
+		kho_blob_print(b.data, b.len, stdout, &p);
+		fflush(stdout);
+		for (unsigned int i = 0; i < p.nr && i < KHO_PROBLEMS_MAX; i++)
+			complain("%s: %s", *files, p.text[i]);
+		if (p.nr > KHO_PROBLEMS_MAX)
+			complain("%s: and %u more", *files, p.nr - KHO_PROBLEMS_MAX);
+		if (p.nr && status == EX_PASS)
+			status = EX_FAIL;
+		kho_blob_free(&b);
+	}
+	return status;
+}
+#else
+static int decode(char **files __maybe_unused)
+{
+	complain("decode: built without libfdt (Debian: libfdt-dev)");
+	return EX_CANNOT;
+}
+#endif
+
 int main(int argc, char **argv)
 {
+	if (argc > 2 && !strcmp(argv[1], "decode"))
+		return decode(argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "run"))
 		return run_scenarios(argc - 1, argv + 1);
 	if (argc == 2 && !strcmp(argv[1], "list"))
 		return list();
+	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--coverage"))
+		return coverage_show(own_dir());
 	if (argc == 3 && !strcmp(argv[1], "report"))
 		return results_show(argv[2]);
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {

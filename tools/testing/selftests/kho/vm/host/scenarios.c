@@ -83,25 +83,24 @@ static const char *check(const struct kho_scenario *d)
 }
 
 /**
- * scenario_parse() - read the declarations of one program
+ * elf_section() - find a section of a program
  * @elf: the file's content; not trusted
  * @len: bytes
- * @list: grown by what is found
- * @nr: entries in @list
+ * @name: the section's name
+ * @at: its content, NULL if there is no such section
+ * @size: its bytes
  * @why: what is wrong, on failure
  *
- * Return: 0 (a file that is no 64-bit ELF or declares nothing is none's
- * error), -EBADMSG
+ * Return: 0 (a file that is no 64-bit ELF has no sections), -EBADMSG
  */
-int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
-		   const char **why)
+int elf_section(const void *elf, size_t len, const char *name, const void **at,
+		size_t *size, const char **why)
 {
 	const unsigned char *base = elf;
 	struct elf64_hdr eh;
 	struct elf64_shdr sh, str;
-	size_t i, off;
 
-	*why = NULL;
+	*at = NULL;
 	if (len < sizeof(eh) || memcmp(elf, ELFMAG, SELFMAG))
 		return 0;
 	memcpy(&eh, elf, sizeof(eh));
@@ -116,38 +115,67 @@ int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 	memcpy(&str, base + eh.e_shoff + eh.e_shstrndx * sizeof(sh), sizeof(str));
 	if (str.sh_offset > len || str.sh_size > len - str.sh_offset)
 		return -EBADMSG;
-	for (i = 0; i < eh.e_shnum; i++) {
-		static const char want[] = KHO_SCENARIO_SECTION;
-
+	for (size_t i = 0; i < eh.e_shnum; i++) {
 		memcpy(&sh, base + eh.e_shoff + i * sizeof(sh), sizeof(sh));
 		if (sh.sh_name > str.sh_size ||
-		    str.sh_size - sh.sh_name < sizeof(want) ||
-		    memcmp(base + str.sh_offset + sh.sh_name, want, sizeof(want)))
+		    str.sh_size - sh.sh_name < strlen(name) + 1 ||
+		    memcmp(base + str.sh_offset + sh.sh_name, name, strlen(name) + 1))
 			continue;
-		*why = "declarations are not within the file";
-		if (sh.sh_offset > len || sh.sh_size > len - sh.sh_offset ||
-		    sh.sh_size % sizeof(struct kho_scenario))
+		*why = "a section is not within the file";
+		if (sh.sh_offset > len || sh.sh_size > len - sh.sh_offset)
 			return -EBADMSG;
-		for (off = 0; off < sh.sh_size; off += sizeof(struct kho_scenario)) {
-			struct scenario *grown, *s;
+		*at = base + sh.sh_offset;
+		*size = sh.sh_size;
+		return 0;
+	}
+	return 0;
+}
 
-			grown = realloc(*list, (*nr + 1) * sizeof(**list));
-			if (!grown)
-				return -ENOMEM;
-			*list = grown;
-			s = &grown[*nr];
-			memset(s, 0, sizeof(*s));
-			memcpy(&s->decl, base + sh.sh_offset + off, sizeof(s->decl));
-			*why = check(&s->decl);
-			if (*why)
+/**
+ * scenario_parse() - read the declarations of one program
+ * @elf: the file's content; not trusted
+ * @len: bytes
+ * @list: grown by what is found
+ * @nr: entries in @list
+ * @why: what is wrong, on failure
+ *
+ * Return: 0 (a file that is no 64-bit ELF or declares nothing is none's
+ * error), -EBADMSG
+ */
+int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
+		   const char **why)
+{
+	const void *at;
+	size_t size;
+	int err;
+
+	*why = NULL;
+	err = elf_section(elf, len, KHO_SCENARIO_SECTION, &at, &size, why);
+	if (err)
+		return err;
+	if (at && size % sizeof(struct kho_scenario)) {
+		*why = "declarations are of another size: program and khotest are of different versions";
+		return -EBADMSG;
+	}
+	for (size_t off = 0; at && off < size; off += sizeof(struct kho_scenario)) {
+		struct scenario *grown, *s;
+
+		grown = realloc(*list, (*nr + 1) * sizeof(**list));
+		if (!grown)
+			return -ENOMEM;
+		*list = grown;
+		s = &grown[*nr];
+		memset(s, 0, sizeof(*s));
+		memcpy(&s->decl, (const char *)at + off, sizeof(s->decl));
+		*why = check(&s->decl);
+		if (*why)
+			return -EBADMSG;
+		for (int j = 0; j < *nr; j++) {
+			*why = "declared twice";
+			if (!strcmp(grown[j].decl.name, s->decl.name))
 				return -EBADMSG;
-			for (int j = 0; j < *nr; j++) {
-				*why = "declared twice";
-				if (!strcmp(grown[j].decl.name, s->decl.name))
-					return -EBADMSG;
-			}
-			(*nr)++;
 		}
+		(*nr)++;
 	}
 	*why = NULL;
 	return 0;
@@ -166,6 +194,65 @@ static int programs_only(const struct dirent *e)
 }
 
 /**
+ * programs_each() - look into each of the suite's programs
+ * @dir: their directory
+ * @fn: what to do with the content of one: its errors are complained about
+ * @arg: for @fn
+ *
+ * Return: 0, or the last error
+ */
+int programs_each(const char *dir, int (*fn)(const char *name, const struct kho_blob *b,
+					     const char **why, void *arg), void *arg)
+{
+	struct dirent **e;
+	int n, err = 0;
+
+	n = scandir(dir, &e, programs_only, alphasort);
+	if (n < 0) {
+		complain("%s: %s", dir, strerror(errno));
+		return -errno;
+	}
+	for (int i = 0; i < n; i++) {
+		const char *why = NULL;
+		struct kho_blob b;
+		char path[1024];
+		int ret;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, e[i]->d_name);
+		ret = kho_read_file(path, &b);
+		if (!ret) {
+			ret = fn(e[i]->d_name, &b, &why, arg);
+			kho_blob_free(&b);
+		}
+		if (ret && ret != -EISDIR) {
+			complain("%s: %s", path, why ? why : strerror(-ret));
+			err = ret;
+		}
+		free(e[i]);
+	}
+	free(e);
+	return err;
+}
+
+struct reading {
+	struct scenario **list;
+	int nr;
+};
+
+static int read_one(const char *name, const struct kho_blob *b, const char **why,
+		    void *arg)
+{
+	struct reading *r = arg;
+	int had = r->nr, err;
+
+	err = scenario_parse(b->data, b->len, r->list, &r->nr, why);
+	for (; had < r->nr; had++)
+		snprintf((*r->list)[had].program, sizeof((*r->list)[had].program),
+			 "%s", name);
+	return err;
+}
+
+/**
  * scenarios_read() - read the declarations of all programs of a directory
  * @dir: the directory
  * @list: what they declare, sorted by name
@@ -176,42 +263,16 @@ static int programs_only(const struct dirent *e)
  */
 int scenarios_read(const char *dir, struct scenario **list)
 {
-	struct dirent **e;
-	int n, nr = 0, err = 0;
+	struct reading r = { .list = list };
+	int err;
 
 	*list = NULL;
-	n = scandir(dir, &e, programs_only, alphasort);
-	if (n < 0) {
-		complain("%s: %s", dir, strerror(errno));
-		return -errno;
-	}
-	for (int i = 0; i < n; i++) {
-		int had = nr, ret;
-		struct kho_blob b;
-		const char *why = NULL;
-		char path[1024];
-
-		snprintf(path, sizeof(path), "%s/%s", dir, e[i]->d_name);
-		ret = kho_read_file(path, &b);
-		if (!ret) {
-			ret = scenario_parse(b.data, b.len, list, &nr, &why);
-			kho_blob_free(&b);
-		}
-		if (ret && ret != -EISDIR) {
-			complain("%s: %s", path, why ? why : strerror(-ret));
-			err = ret;
-		}
-		for (; had < nr; had++)
-			snprintf((*list)[had].program,
-				 sizeof((*list)[had].program), "%s", e[i]->d_name);
-		free(e[i]);
-	}
-	free(e);
+	err = programs_each(dir, read_one, &r);
 	if (err)
 		return err;
-	if (nr)
-		qsort(*list, nr, sizeof(**list), by_name);
-	return nr;
+	if (r.nr)
+		qsort(*list, r.nr, sizeof(**list), by_name);
+	return r.nr;
 }
 
 /**
