@@ -32,6 +32,7 @@
 KHO_SCENARIO(numa1) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa1",
+	.flags = KHO_SC_QUICK,
 	.summary = "the contract on one node, no producers, default scratch",
 	.memory_mib = 512, .cpus = 1, .generations = 3,
 	.programs = BATTERY, SPELLINGS,
@@ -58,6 +59,7 @@ KHO_SCENARIO(numa2) = {
 KHO_SCENARIO(numa2_producers) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.numa2_producers",
+	.flags = KHO_SC_QUICK,
 	.summary = "the contract on two nodes, reserve_mem and live update",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
 	.cmdline = PRODUCERS,

@@ -20,7 +20,7 @@ KHO_SCENARIO(walk) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.switch",
 	.summary = "all forms of kho=, valid, invalid and repeated",
-	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK,
+	.memory_mib = 512, .cpus = 1,
 	.programs = { "kho_enable", "kho_boot" },
 	.steps =
 		"boot kho=off\n"

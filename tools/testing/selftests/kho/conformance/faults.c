@@ -23,7 +23,7 @@ KHO_SCENARIO(damaged) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.faults",
 	.summary = "trees of other versions, damaged trees and damaged metadata",
-	.memory_mib = 512, .cpus = 1,
+	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK,
 	.cmdline = "kho=on reserve_mem=64K:4K:kho_a",
 	.programs = { "kho_boot", "kho_faults" },
 	.steps =

@@ -122,6 +122,17 @@ KHO_SCENARIO(realigned) = {
 		"kexec reserve_mem=64K:16M:b reserve_mem=64K:4K:c\n",
 };
 
+KHO_SCENARIO(odd) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.reserve.odd",
+	.summary = "reservations that neither begin nor end with a page",
+	.memory_mib = 512, .cpus = 1,
+	.cmdline = "kho=on reserve_mem=1:1:one reserve_mem=100:0:tiny"
+		   " reserve_mem=8K:64:across reserve_mem=12345:4K:odd"
+		   " reserve_mem=64K:64K:whole",
+	.programs = BATTERY, .generations = 4,
+};
+
 KHO_SCENARIO(large) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.reserve.large",
@@ -388,13 +399,13 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 		void *map;
 		int err;
 
-		if (whole_pages != !(asked[i].size % page) || !r)
+		if (!r || whole_pages != !((asked[i].size | r->addr) % page))
 			continue;
 		lost = kho_pages_marked(r->addr, r->size, KHO_PAGES_ALLOCATED, &first,
 					&flags);
 		EXPECT_EQ(0, lost) {
-			TH_LOG("%s: %ld pages are the page allocator's, the first at byte %llu",
-			       asked[i].name, lost, lost > 0 ? first - r->addr : 0);
+			TH_LOG("%s: %ld pages are the page allocator's, the first at 0x%llx",
+			       asked[i].name, lost, lost > 0 ? first : 0);
 			TH_LOG("%s: (/proc/kpageflags 0x%llx)", asked[i].name, flags);
 		}
 		seen++;
