@@ -12,12 +12,16 @@
 # KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
+# PROFILE=quick          only what a developer runs before each commit
+# ALSO=                  build no kernels beside the one under test; what needs
+#                        them is skipped
 
 PACKAGES := gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
 CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps python3 python3-jsonschema
 
-export KSRC KERNEL KCONFIG LINUX_SOURCE
+export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS
+ALSO ?= $(if $(filter quick,$(PROFILE)),,y)
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
 selftests := tools/testing/selftests
 say = @echo "[$$(date +%H:%M:%S)] $(1)" >&2
@@ -39,14 +43,20 @@ kernel: packages
 		if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > $$new && \
 		mv $$new build/kernel
 
+also: packages
+	@mkdir -p build
+	@new=$$(mktemp build/also.XXXXXX) && scripts/provide also > $$new && mv $$new build/also
+
 run_tests:
-	$(call say,1 of 3: packages and kernel)
-	@$(MAKE) --no-print-directory kernel
+	$(call say,1 of 3: packages and kernels)
+	@$(MAKE) --no-print-directory kernel $(if $(ALSO),also)
 	$(call say,2 of 3: the suite)
 	@$(MAKE) --no-print-directory all
 	$(call say,3 of 3: machines; results in $(RESULTS))
 	@mkdir -p $(RESULTS)
-	@build/khotest run --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
+	@set --; $(if $(ALSO),while read -r also; do set -- "$$@" --also "$$also"; done < build/also;) \
+	build/khotest run "$$@" --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
+		$(if $(PROFILE),--profile $(PROFILE)) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
 
 check:
@@ -62,4 +72,4 @@ mutants: all
 clean:
 	rm -rf build
 
-.PHONY: all packages ksrc kernel run_tests check bench mutants clean
+.PHONY: all packages ksrc kernel also run_tests check bench mutants clean

@@ -83,20 +83,20 @@ KHO_SCENARIO(more) = {
 	 * From 7.3 on all memory that is not preserved serves a new kernel as
 	 * scratch does; what is new is larger than any scratch region.
 	 */
-	.memory_mib = 4096, .low_mib = 1024, .cpus = 1,
-	.cmdline = "kho=on kho_scratch=8M,64M,16M", .programs = BATTERY,
+	.memory_mib = 7168, .low_mib = 1024, .cpus = 1, .step_seconds = 120,
+	.cmdline = "kho=on kho_scratch=8M,192M,16M", .programs = BATTERY,
 	.steps =
-		"boot reserve_mem=1M:4K:a reserve_mem=80M:4K:b reserve_mem=80M:4K:c\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=80M:4K:b reserve_mem=80M:4K:c"
-		" reserve_mem=96M:4K:new\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=80M:4K:b reserve_mem=80M:4K:c"
-		" reserve_mem=96M:4K:new\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=84M:4K:b reserve_mem=80M:4K:c\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=84M:4K:b reserve_mem=80M:4K:c\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=84M:4K:renamed"
-		" reserve_mem=72M:4K:c\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=84M:4K:renamed"
-		" reserve_mem=72M:4K:c\n",
+		"boot reserve_mem=1M:4K:a reserve_mem=200M:4K:b reserve_mem=200M:4K:c\n"
+		/* one new, one larger; each may find another gigabyte to be in */
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c"
+		" reserve_mem=216M:4K:new\n"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c"
+		" reserve_mem=216M:4K:new\n"
+		/* one dropped, one smaller, one under another name */
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed"
+		" reserve_mem=196M:4K:c\n"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed"
+		" reserve_mem=196M:4K:c\n",
 };
 
 KHO_SCENARIO(added) = {

@@ -108,14 +108,17 @@ static int known_read(const char *path)
 	}
 	list = json_object_get(root, "issues");
 	json_array_foreach(list, n, i) {
-		static const char * const must[] = {
-			"id", "scenario", "test", "reference",
-		};
+		static const char * const must[] = { "id", "test", "reference" };
+		json_t *scn = json_object_get(i, "scenario");
 
 		for (size_t m = 0; m < ARRAY_SIZE(must); m++) {
 			if (json_is_string(json_object_get(i, must[m])))
 				continue;
 			complain("%s: issue %zu has no \"%s\"", path, n, must[m]);
+			return -EINVAL;
+		}
+		if (!json_is_string(scn) && !json_is_array(scn)) {
+			complain("%s: issue %zu has no \"scenario\"", path, n);
 			return -EINVAL;
 		}
 		if (json_is_array(json_object_get(i, "kernels")))
@@ -147,13 +150,27 @@ static bool says(json_t *issue, const char *reason, json_t *evidence)
 	return false;
 }
 
+/* a pattern, or a list of them */
+static bool matches(json_t *want, const char *name)
+{
+	json_t *one;
+	size_t n;
+
+	if (json_is_string(want))
+		return !fnmatch(json_string_value(want), name, 0);
+	json_array_foreach(want, n, one)
+		if (json_is_string(one) && !fnmatch(json_string_value(one), name, 0))
+			return true;
+	return false;
+}
+
 /* the known issue that this failure is, or that a failure here would be */
 static json_t *known_issue(const char *scenario, const char *test,
 			   unsigned int generation, const char *release,
 			   enum status status, const char *reason, json_t *evidence)
 {
-	json_t *i, *k, *g;
-	size_t n, m;
+	json_t *i, *g;
+	size_t n;
 
 	json_array_foreach(res.known, n, i) {
 		g = json_object_get(i, "generation_min");
@@ -162,16 +179,16 @@ static json_t *known_issue(const char *scenario, const char *test,
 		g = json_object_get(i, "generation_max");
 		if (g && generation > (unsigned int)json_integer_value(g))
 			continue;
-		if (fnmatch(json_string_value(json_object_get(i, "scenario")),
-			    scenario, 0) ||
+		if (!matches(json_object_get(i, "scenario"), scenario) ||
 		    fnmatch(json_string_value(json_object_get(i, "test")), test, 0))
+			continue;
+		/* what fails only now and then is not gone when it passes */
+		if (status == ST_PASS && json_is_true(json_object_get(i, "sometimes")))
 			continue;
 		if (status == ST_FAIL && !says(i, reason, evidence))
 			continue;
-		json_array_foreach(json_object_get(i, "kernels"), m, k)
-			if (json_is_string(k) &&
-			    !fnmatch(json_string_value(k), release, 0))
-				return i;
+		if (matches(json_object_get(i, "kernels"), release))
+			return i;
 	}
 	return NULL;
 }
