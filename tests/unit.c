@@ -845,16 +845,16 @@ TEST(reservations_as_asked_for)
 	EXPECT_STREQ("a", a[0].name);
 	EXPECT_EQ(64, a[1].align);
 	EXPECT_EQ(0, no.malformed + no.no_room + no.twice);
-	EXPECT_EQ(1, kho_reserve_asked("reserve_mem= reserve_mem=4K reserve_mem=4K:4K:"
-				       " reserve_mem=0:1:z reserve_mem=4K:4K:0123456789012345"
-				       " reserve_mem=4K:4K:012345678901234"
-				       " reserve_mem=8K:4K:012345678901234", a, &no));
+	EXPECT_EQ(1, kho_reserve_asked("reserve_mem= reserve_mem=4K reserve_mem=4K:4K:\n"
+				       "reserve_mem=0:1:z reserve_mem=4K:4K:0123456789012345\n"
+				       "reserve_mem=4K:4K:012345678901234\n"
+				       "reserve_mem=8K:4K:012345678901234", a, &no));
 	EXPECT_EQ(5, no.malformed);
 	EXPECT_EQ(1, no.twice);
-	EXPECT_EQ(8, kho_reserve_asked("reserve_mem=1:1:a reserve_mem=1:1:b reserve_mem=1:1:c"
-				       " reserve_mem=1:1:d reserve_mem=1:1:e reserve_mem=1:1:f"
-				       " reserve_mem=1:1:g reserve_mem=1:1:h reserve_mem=x"
-				       " reserve_mem=1:1:i", a, &no));
+	EXPECT_EQ(8, kho_reserve_asked("reserve_mem=1:1:a reserve_mem=1:1:b reserve_mem=1:1:c\n"
+				       "reserve_mem=1:1:d reserve_mem=1:1:e reserve_mem=1:1:f\n"
+				       "reserve_mem=1:1:g reserve_mem=1:1:h reserve_mem=x\n"
+				       "reserve_mem=1:1:i", a, &no));
 	EXPECT_EQ(2, no.no_room);
 	EXPECT_EQ(0, no.malformed);
 }

@@ -66,53 +66,98 @@ KHO_SCENARIO(numa2_producers) = {
 	.programs = BATTERY, SPELLINGS,
 };
 
-#define NUMA(ident, s_name, s_summary, s_steps, ...)			\
-	KHO_SCENARIO(ident) = {						\
-		KHO_SCENARIO_HEAD,					\
-		.name = s_name, .summary = s_summary,			\
-		.programs = { "kho_boot", "kho_debugfs", "kho_fdt" },	\
-		.steps = s_steps, __VA_ARGS__				\
-	}
+#define CONTRACT	{ "kho_boot", "kho_debugfs", "kho_fdt" }
 
 /* one cold boot and two handovers */
 #define TWICE	"boot kho=on\nkexec kho=on\nkexec kho=on\n"
 
-NUMA(numa4, "conformance.numa4", "four nodes, default scratch", TWICE,
-     .nr_nodes = 4, .node = { { 256, 1 }, { 256, 1 }, { 256, 1 }, { 256, 1 } });
-NUMA(numa8, "conformance.numa8", "eight nodes, explicit scratch", TWICE,
-     .nr_nodes = 8, .cmdline = "kho_scratch=8M,64M,8M",
-     .node = { { 256, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 },
-	       { 128, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 } });
-NUMA(uneven, "conformance.uneven", "three nodes of very different size", TWICE,
-     .nr_nodes = 3, .node = { { 96, 1 }, { 1024, 1 }, { 192, 1 } });
-NUMA(memoryless, "conformance.memoryless",
-     "nodes without memory, the first one among them", TWICE,
-     .nr_nodes = 4, .node = { { 0, 1 }, { 512, 1 }, { 0, 1 }, { 256, 1 } });
-NUMA(cpuless, "conformance.cpuless", "nodes without CPUs", TWICE,
-     .nr_nodes = 3, .node = { { 384, 1 }, { 256, 0 }, { 128, 0 } });
-NUMA(high, "conformance.high",
-     "memory above and below 4 GiB, one node and default scratch", TWICE,
-     .memory_mib = 1024, .low_mib = 512, .cpus = 1);
-NUMA(high_nodes, "conformance.high_nodes",
-     "memory above and below 4 GiB, a node across the gap and one above", TWICE,
-     .nr_nodes = 2, .low_mib = 256, .node = { { 512, 1 }, { 512, 1 } },
-     .cmdline = "kho_scratch=16M,64M,32M");
+KHO_SCENARIO(numa4) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.numa4",
+	.summary = "four nodes, default scratch",
+	.nr_nodes = 4, .node = { { 256, 1 }, { 256, 1 }, { 256, 1 }, { 256, 1 } },
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(numa8) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.numa8",
+	.summary = "eight nodes, explicit scratch",
+	.nr_nodes = 8, .cmdline = "kho_scratch=8M,64M,8M",
+	.node = { { 256, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 },
+		  { 128, 1 }, { 128, 1 }, { 128, 1 }, { 128, 1 } },
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(uneven) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.uneven",
+	.summary = "three nodes of very different size",
+	.nr_nodes = 3, .node = { { 96, 1 }, { 1024, 1 }, { 192, 1 } },
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(memoryless) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.memoryless",
+	.summary = "nodes without memory, the first one among them",
+	.nr_nodes = 4, .node = { { 0, 1 }, { 512, 1 }, { 0, 1 }, { 256, 1 } },
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(cpuless) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.cpuless",
+	.summary = "nodes without CPUs",
+	.nr_nodes = 3, .node = { { 384, 1 }, { 256, 0 }, { 128, 0 } },
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(high) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.high",
+	.summary = "memory above and below 4 GiB, one node and default scratch",
+	.memory_mib = 1024, .low_mib = 512, .cpus = 1,
+	.programs = CONTRACT, .steps = TWICE,
+};
+
+KHO_SCENARIO(high_nodes) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.high_nodes",
+	.summary = "memory above and below 4 GiB, a node across the gap and one above",
+	.nr_nodes = 2, .low_mib = 256, .node = { { 512, 1 }, { 512, 1 } },
+	.cmdline = "kho_scratch=16M,64M,32M",
+	.programs = CONTRACT, .steps = TWICE,
+};
+
 /* the last node has less memory than its scratch region is to have */
-NUMA(small_node, "conformance.small_node", "a node smaller than its scratch",
-     "boot- kho=on kho_scratch=8M,64M,128M\n"
-     "kexec kho=on kho_scratch=8M,64M,32M\n"
-     "kexec kho=on\n",
-     .nr_nodes = 2, .node = { { 512, 1 }, { 96, 1 } });
+KHO_SCENARIO(small_node) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.small_node",
+	.summary = "a node smaller than its scratch",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 96, 1 } },
+	.programs = CONTRACT,
+	.steps =
+		"boot- kho=on kho_scratch=8M,64M,128M\n"
+		"kexec kho=on kho_scratch=8M,64M,32M\n"
+		"kexec kho=on\n",
+};
+
 /* deferred struct page init, huge pages from before the page allocator */
-NUMA(variant, "conformance.variant",
-     "deferred struct page init, huge pages at boot, KHO on by default",
-     "boot@variant\n"
-     "kexec@variant\n"
-     "kexec@variant\n"
-     "kexec kho=on\n"
-     "kexec@variant\n",
-     .nr_nodes = 2, .node = { { 4096, 1 }, { 512, 1 } }, .low_mib = 1024,
-     .cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8");
+KHO_SCENARIO(variant) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.variant",
+	.summary = "deferred struct page init, huge pages at boot, KHO on by default",
+	.nr_nodes = 2, .node = { { 4096, 1 }, { 512, 1 } }, .low_mib = 1024,
+	.cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8",
+	.programs = CONTRACT,
+	.steps =
+		"boot@variant\n"
+		"kexec@variant\n"
+		"kexec@variant\n"
+		"kexec kho=on\n"
+		"kexec@variant\n",
+};
 
 static struct kho_region scratch[KHO_REGIONS_MAX];
 static int nr_scratch;

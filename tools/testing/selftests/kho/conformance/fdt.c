@@ -299,6 +299,24 @@ KHO_TEST_WHERE(d10, in_fdt_is_constant, no_handover())
 	kho_blob_free(&b);
 }
 
+/* the kernel's own test, where it is built in and saved something */
+static void own_test(struct __test_metadata *_metadata, const char *path)
+{
+	struct kho_blob b;
+
+	if (kho_read_file(path, &b))
+		SKIP(return, "the kernel's own test saved nothing here");
+	memset(&problems, 0, sizeof(problems));
+	kho_check_tree(b.data, b.len, "kho-test-v1", &problems);
+	expect_no_problems(_metadata, path);
+	kho_blob_free(&b);
+}
+
+KHO_TEST(d14, out_own_test)
+{
+	own_test(_metadata, OUT "/sub_fdts/kho_test");
+}
+
 static void luo(struct __test_metadata *_metadata, const char *path)
 {
 	struct kho_blob b;

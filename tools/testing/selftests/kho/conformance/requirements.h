@@ -21,9 +21,17 @@ enum kho_requirement {
 
 #undef KHO_REQ
 
-#define KHO_REQ(id, name, kind, since, ...)	since,
+#define KHO_REQ(id, ...)	{ #id, __VA_ARGS__ },
 
-static const char * const kho_req_since[] = {
+static const struct {
+	const char *id;
+	const char *name;
+	const char *kind;
+	const char *since;
+	const char *statement;
+	const char *source;
+	const char *unchecked;
+} kho_reqs[] = {
 #include "requirements.def"
 };
 
@@ -47,10 +55,11 @@ static inline const char *kho_req_why_not(enum kho_requirement req)
 	struct utsname u;
 
 	if (uname(&u) || sscanf(u.release, "%u.%u", &is[0], &is[1]) != 2 ||
-	    sscanf(kho_req_since[req], "%u.%u", &since[0], &since[1]) != 2 ||
+	    sscanf(kho_reqs[req].since, "%u.%u", &since[0], &since[1]) != 2 ||
 	    is[0] > since[0] || (is[0] == since[0] && is[1] >= since[1]))
 		return NULL;
-	snprintf(why, sizeof(why), "it holds from Linux %s on", kho_req_since[req]);
+	snprintf(why, sizeof(why), "%s holds from Linux %s on", kho_reqs[req].name,
+		 kho_reqs[req].since);
 	return why;
 }
 

@@ -28,27 +28,27 @@ KHO_SCENARIO(forms) = {
 	.cmdline = "kho=on", .programs = BATTERY,
 	.steps =
 		/* one page; sizes in each unit and base; alignments of all kinds */
-		"boot reserve_mem=4K:4K:page reserve_mem=0x8000:0x1000:hex"
-		" reserve_mem=020000:0:octal reserve_mem=8k:64K:small"
-		" reserve_mem=3M:2M:big reserve_mem=4096:1:unaligned"
+		"boot reserve_mem=4K:4K:page reserve_mem=0x8000:0x1000:hex\n"
+		" reserve_mem=020000:0:octal reserve_mem=8k:64K:small\n"
+		" reserve_mem=3M:2M:big reserve_mem=4096:1:unaligned\n"
 		" reserve_mem=64K:16M:a_name_of_15_ch reserve_mem=16K:4K:x.y-z,1@2\n"
-		"kexec reserve_mem=4K:4K:page reserve_mem=0x8000:0x1000:hex"
-		" reserve_mem=020000:0:octal reserve_mem=8k:64K:small"
-		" reserve_mem=3M:2M:big reserve_mem=4096:1:unaligned"
+		"kexec reserve_mem=4K:4K:page reserve_mem=0x8000:0x1000:hex\n"
+		" reserve_mem=020000:0:octal reserve_mem=8k:64K:small\n"
+		" reserve_mem=3M:2M:big reserve_mem=4096:1:unaligned\n"
 		" reserve_mem=64K:16M:a_name_of_15_ch reserve_mem=16K:4K:x.y-z,1@2\n"
 		/* each refused one is told of, and harms none of the others */
-		"reboot reserve_mem= reserve_mem=:4K:a reserve_mem=1M reserve_mem=1M:4K"
-		" reserve_mem=1M:4K: reserve_mem=0:4K:zero reserve_mem=x:4K:b"
-		" reserve_mem=1M:y:c reserve_mem=1M:4K:a_name_of_16_chr"
+		"reboot reserve_mem= reserve_mem=:4K:a reserve_mem=1M reserve_mem=1M:4K\n"
+		" reserve_mem=1M:4K: reserve_mem=0:4K:zero reserve_mem=x:4K:b\n"
+		" reserve_mem=1M:y:c reserve_mem=1M:4K:a_name_of_16_chr\n"
 		" reserve_mem=1M:4K:good reserve_mem=2M:4K:good reserve_mem=4K:4K:also\n"
-		"kexec reserve_mem= reserve_mem=1M:4K:good reserve_mem=2M:4K:good"
+		"kexec reserve_mem= reserve_mem=1M:4K:good reserve_mem=2M:4K:good\n"
 		" reserve_mem=4K:4K:also\n"
 		/* eight and one more */
-		"reboot reserve_mem=4K:4K:r1 reserve_mem=4K:4K:r2 reserve_mem=4K:4K:r3"
-		" reserve_mem=4K:4K:r4 reserve_mem=4K:4K:r5 reserve_mem=4K:4K:r6"
+		"reboot reserve_mem=4K:4K:r1 reserve_mem=4K:4K:r2 reserve_mem=4K:4K:r3\n"
+		" reserve_mem=4K:4K:r4 reserve_mem=4K:4K:r5 reserve_mem=4K:4K:r6\n"
 		" reserve_mem=4K:4K:r7 reserve_mem=4K:4K:r8 reserve_mem=4K:4K:r9\n"
-		"kexec reserve_mem=4K:4K:r1 reserve_mem=4K:4K:r2 reserve_mem=4K:4K:r3"
-		" reserve_mem=4K:4K:r4 reserve_mem=4K:4K:r5 reserve_mem=4K:4K:r6"
+		"kexec reserve_mem=4K:4K:r1 reserve_mem=4K:4K:r2 reserve_mem=4K:4K:r3\n"
+		" reserve_mem=4K:4K:r4 reserve_mem=4K:4K:r5 reserve_mem=4K:4K:r6\n"
 		" reserve_mem=4K:4K:r7 reserve_mem=4K:4K:r8 reserve_mem=4K:4K:r9\n",
 };
 
@@ -59,15 +59,15 @@ KHO_SCENARIO(less) = {
 	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK,
 	.programs = BATTERY,
 	.steps =
-		"boot kho=on kho_scratch=8M,64M,16M liveupdate=on"
-		" reserve_mem=1M:4K:a reserve_mem=64K:64K:b"
+		"boot kho=on kho_scratch=8M,64M,16M liveupdate=on\n"
+		" reserve_mem=1M:4K:a reserve_mem=64K:64K:b\n"
 		" reserve_mem=3M:2M:c reserve_mem=4K:4K:d reserve_mem=8K:4K:e\n"
 		/* in another order, kho_scratch= and other producers changed */
-		"kexec kho=1 kho_scratch=16M,32M,8M reserve_mem=4K:4K:d"
-		" reserve_mem=3M:2M:c reserve_mem=1M:4K:a reserve_mem=8K:4K:e"
+		"kexec kho=1 kho_scratch=16M,32M,8M reserve_mem=4K:4K:d\n"
+		" reserve_mem=3M:2M:c reserve_mem=1M:4K:a reserve_mem=8K:4K:e\n"
 		" reserve_mem=64K:64K:b\n"
 		/* some gone, some with an alignment that their address has anyway */
-		"kexec kho=on liveupdate=on reserve_mem=3M:1M:c reserve_mem=1M:64:a"
+		"kexec kho=on liveupdate=on reserve_mem=3M:1M:c reserve_mem=1M:64:a\n"
 		" reserve_mem=8K:0:e\n"
 		/* one left; the last one; then none */
 		"kexec kho=y kho_scratch=5% reserve_mem=1M:4K:a\n"
@@ -88,14 +88,14 @@ KHO_SCENARIO(more) = {
 	.steps =
 		"boot reserve_mem=1M:4K:a reserve_mem=200M:4K:b reserve_mem=200M:4K:c\n"
 		/* one new, one larger; each may find another gigabyte to be in */
-		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c\n"
 		" reserve_mem=216M:4K:new\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:b reserve_mem=200M:4K:c\n"
 		" reserve_mem=216M:4K:new\n"
 		/* one dropped, one smaller, one under another name */
-		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed\n"
 		" reserve_mem=196M:4K:c\n"
-		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed"
+		"kexec reserve_mem=1M:4K:a reserve_mem=204M:4K:renamed\n"
 		" reserve_mem=196M:4K:c\n",
 };
 
@@ -127,9 +127,9 @@ KHO_SCENARIO(odd) = {
 	.name = "conformance.reserve.odd",
 	.summary = "reservations that neither begin nor end with a page",
 	.memory_mib = 512, .cpus = 1,
-	.cmdline = "kho=on reserve_mem=1:1:one reserve_mem=100:0:tiny"
-		   " reserve_mem=8K:64:across reserve_mem=12345:4K:odd"
-		   " reserve_mem=64K:64K:whole",
+	.cmdline = "kho=on reserve_mem=1:1:one reserve_mem=100:0:tiny\n"
+		   "reserve_mem=8K:64:across reserve_mem=12345:4K:odd\n"
+		   "reserve_mem=64K:64K:whole",
 	.programs = BATTERY, .generations = 4,
 };
 
@@ -138,7 +138,8 @@ KHO_SCENARIO(large) = {
 	.name = "conformance.reserve.large",
 	.summary = "a reservation of a gigabyte and more, beyond 4 GiB too",
 	.memory_mib = 4096, .low_mib = 1536, .cpus = 1, .step_seconds = 180,
-	.cmdline = "kho=on kho_scratch=8M,128M,32M reserve_mem=1025M:2M:large reserve_mem=4K:4K:page",
+	.cmdline = "kho=on kho_scratch=8M,128M,32M\n"
+		   "reserve_mem=1025M:2M:large reserve_mem=4K:4K:page",
 	.programs = BATTERY, .generations = 4,
 };
 

@@ -428,6 +428,24 @@ void kho_check_root(const void *blob, size_t len, const char *compatible,
 }
 
 /**
+ * kho_check_tree() - check a tree of a kind
+ * @blob: the tree; not trusted
+ * @len: bytes
+ * @compatible: by which the kind is known
+ * @p: what is wrong is added to this
+ */
+void kho_check_tree(const void *blob, size_t len, const char *compatible,
+		    struct kho_problems *p)
+{
+	const struct schema *schema = schema_of(compatible);
+
+	if (schema)
+		check_tree(blob, len, schema, p);
+	else
+		wrong(p, "%.32s is no kind of tree that is known", compatible);
+}
+
+/**
  * kho_check_memblock() - check and decode the memblock tree
  * @blob: sub_fdts/memblock; not trusted
  * @len: bytes

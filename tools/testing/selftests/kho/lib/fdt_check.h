@@ -77,6 +77,8 @@ struct kho_metadata {
 
 void kho_check_root(const void *blob, size_t len, const char *compatible,
 		    struct kho_root *root, struct kho_problems *p);
+void kho_check_tree(const void *blob, size_t len, const char *compatible,
+		    struct kho_problems *p);
 void kho_check_memblock(const void *blob, size_t len,
 			struct kho_reservations *r, struct kho_problems *p);
 void kho_check_metadata(const void *blob, size_t len, struct kho_metadata *m,

@@ -70,10 +70,12 @@ struct kho_node {
  *	alone, 3 a cold boot and two handovers; 0: as many as @steps has
  * @step_seconds: deadline of a step (no record for that long is a hang) on a
  *	machine of ordinary speed; 0: the runner's default
- * @cmdline: kernel command line of every generation, behind the runner's own
+ * @cmdline: kernel command line of every generation, behind the runner's own; a
+ *	newline is a blank
  * @steps: how each generation is entered and what its command line has in
- *	addition, a line each, see struct kho_step; generations beyond them are
- *	KHO kexecs with nothing in addition
+ *	addition, a line each, see struct kho_step; a line that begins with a
+ *	blank continues the one before; generations beyond them are KHO kexecs
+ *	with nothing in addition
  * @programs: what init runs in every generation, one after the other, by name;
  *	none: the program that holds this declaration
  * @files: programs of the host that are carried along with the libraries they

@@ -43,7 +43,7 @@ const char *kho_way_name(enum kho_way way)
  */
 int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 {
-	size_t len = strcspn(line, "@!0-+ \n");
+	size_t len = strcspn(line, "@!0-+\n ");
 	const char *p = line + len;
 
 	memset(step, 0, sizeof(*step));
@@ -54,7 +54,7 @@ int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 	if (step->way == KHO_WAYS)
 		return -EINVAL;
 	if (*p == '@') {
-		len = strcspn(++p, "!0-+ \n");
+		len = strcspn(++p, "!0-+\n ");
 		*why = "a step's kernel has no name, or too long a name";
 		if (!len || len >= sizeof(step->kernel))
 			return -EINVAL;
@@ -75,7 +75,7 @@ int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 }
 
 /* the job that khotest wrote, which no one changes while the kernel runs */
-static const char *job(void)
+static const char *read_job(void)
 {
 	static struct kho_blob b;
 
@@ -97,7 +97,7 @@ int kho_job_step(unsigned int generation, char *line, size_t size)
 	const char *p, *found = NULL;
 	size_t len;
 
-	for (p = job(); p; p = strchr(p, '\n')) {
+	for (p = read_job(); p; p = strchr(p, '\n')) {
 		unsigned int gen;
 		int at = 0;
 

@@ -241,7 +241,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 		const char *image = options_kernel(o, kernel);
 
 		if (!image) {
-			snprintf(why, size, "no kernel \"%s\" to go to or come from: --also %s=IMAGE",
+			snprintf(why, size, "no kernel \"%s\" is named: --also %s=IMAGE",
 				 kernel, kernel);
 			err = -ENOPKG;
 			break;

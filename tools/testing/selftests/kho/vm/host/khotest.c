@@ -138,7 +138,7 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 #define BY_DEFAULT	"CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"
 
 /* NAME=IMAGE; the image is looked at before anything runs */
-static bool also(struct options *o, const char *arg)
+static bool name_kernel(struct options *o, const char *arg)
 {
 	const char *path = strchr(arg, '=');
 	char why[1024];
@@ -205,7 +205,7 @@ static int run_scenarios(int argc, char **argv)
 			o.kconfig = optarg;
 			break;
 		case 'A':
-			if (!also(&o, optarg))
+			if (!name_kernel(&o, optarg))
 				return EX_CANNOT;
 			break;
 		case 'P':
@@ -335,7 +335,7 @@ static int list(void)
 }
 
 #ifdef HAVE_LIBFDT
-static int decode(char **files)
+static int print_blobs(char **files)
 {
 	int status = EX_PASS;
 
@@ -364,7 +364,7 @@ static int decode(char **files)
 	return status;
 }
 #else
-static int decode(char **files __maybe_unused)
+static int print_blobs(char **files __maybe_unused)
 {
 	complain("decode: built without libfdt (Debian: libfdt-dev)");
 	return EX_CANNOT;
@@ -374,7 +374,7 @@ static int decode(char **files __maybe_unused)
 int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "decode"))
-		return decode(argv + 2);
+		return print_blobs(argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "run"))
 		return run_scenarios(argc - 1, argv + 1);
 	if (argc == 2 && !strcmp(argv[1], "list"))

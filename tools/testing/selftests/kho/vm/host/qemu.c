@@ -63,17 +63,30 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 		    unsigned int gen)
 {
 	struct kho_step step;
-	char *line;
+	char *line, *end;
 	int len;
 
 	scenario_step(s, gen, &step);
-	len = strcspn(step.cmdline, "\n");
+	/* up to the line that is another step */
+	for (len = 0; step.cmdline[len] &&
+	     (step.cmdline[len] != '\n' || step.cmdline[len + 1] == ' '); len++)
+		;
 	if (asprintf(&line, "%s%s%s%s%s%.*s%s%s", arch.cmdline,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
 		     *s->decl.cmdline ? " " : "", s->decl.cmdline,
 		     len ? " " : "", len, step.cmdline, o->append ? " " : "",
 		     o->append ? o->append : "") < 0)
 		abort();
+	/* lines are for whoever reads a declaration; here they are one */
+	for (char *p = end = line; *p; p++) {
+		if (*p == '\n')
+			*p = ' ';
+		if (*p != ' ' || end == line || end[-1] != ' ')
+			*end++ = *p;
+	}
+	while (end > line && end[-1] == ' ')
+		end--;
+	*end = '\0';
 	return line;
 }
 

@@ -22,6 +22,16 @@ static bool terminated(const char *s, size_t size, const char *chars)
 	return true;
 }
 
+/* where the next step begins: a line that begins with a blank is none */
+static const char *step_end(const char *p)
+{
+	do {
+		p += strcspn(p, "\n");
+		p += *p == '\n';
+	} while (*p == ' ');
+	return p;
+}
+
 static const char *check_steps(const struct kho_scenario *d, unsigned int *nr)
 {
 	struct kho_step step;
@@ -31,18 +41,16 @@ static const char *check_steps(const struct kho_scenario *d, unsigned int *nr)
 	if (!memchr(d->steps, '\0', sizeof(d->steps)))
 		return "steps are not ended";
 	for (const char *p = d->steps; *p; p++) {
-		size_t len = strcspn(p, "\n");
-
-		for (size_t i = 0; i < len; i++)
-			if (p[i] < ' ' || p[i] > '~')
-				return "a step is not printable";
+		if ((*p < ' ' || *p > '~') && *p != '\n')
+			return "a step is not printable";
+		if (!p[1] && *p != '\n')
+			return "the last step has no newline";
+	}
+	for (const char *p = d->steps; *p; p = step_end(p)) {
 		if (kho_step_parse(p, &step, &why))
 			return why;
-		if ((step.way == KHO_BY_BOOT) != !*nr)
+		if (*nr ? step.way == KHO_BY_BOOT : step.way != KHO_BY_BOOT)
 			return "the first step, and no other, is boot";
-		p += len;
-		if (*p != '\n')
-			return "the last step has no newline";
 		(*nr)++;
 	}
 	return NULL;
@@ -62,8 +70,11 @@ static const char *check(const struct kho_scenario *d)
 	if (!terminated(d->name, sizeof(d->name), name) || !*d->name)
 		return "bad name";
 	if (!terminated(d->summary, sizeof(d->summary), NULL) ||
-	    !terminated(d->cmdline, sizeof(d->cmdline), NULL))
+	    !memchr(d->cmdline, '\0', sizeof(d->cmdline)))
 		return "text is not printable or not ended";
+	for (const char *p = d->cmdline; *p; p++)
+		if ((*p < ' ' || *p > '~') && *p != '\n')
+			return "the command line is not printable";
 	why = check_steps(d, &steps);
 	if (why)
 		return why;
@@ -154,7 +165,7 @@ int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 	if (err)
 		return err;
 	if (at && size % sizeof(struct kho_scenario)) {
-		*why = "declarations are of another size: program and khotest are of different versions";
+		*why = "another layout: program and khotest are of different versions";
 		return -EBADMSG;
 	}
 	for (size_t off = 0; at && off < size; off += sizeof(struct kho_scenario)) {
@@ -279,8 +290,8 @@ int scenarios_read(const char *dir, struct scenario **list)
  * scenario_step() - how a scenario enters a generation
  * @s: the scenario
  * @gen: the generation
- * @step: that; its command line has only what the generation has in addition
- *	and is ended by a newline or NUL
+ * @step: that; its command line has only what the generation has in addition,
+ *	and goes to where the next step begins
  *
  * Return: where the step is, or NULL for a generation beyond the steps, which
  * then is a KHO kexec, or the cold boot, with nothing in addition
@@ -290,7 +301,7 @@ const char *scenario_step(const struct scenario *s, unsigned int gen,
 {
 	const char *p = s->decl.steps, *why;
 
-	for (unsigned int i = 0; *p; p = strchr(p, '\n') + 1, i++)
+	for (unsigned int i = 0; *p; p = step_end(p), i++)
 		if (i == gen && !kho_step_parse(p, step, &why))
 			return p;
 	memset(step, 0, sizeof(*step));
