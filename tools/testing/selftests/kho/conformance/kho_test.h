@@ -65,7 +65,7 @@ static void __attribute__((constructor)) kho_test_begin(void)
 	static void id##__##name##_body(struct __test_metadata *_metadata); \
 	TEST(id##__##name)						\
 	{								\
-		const char *why = kho_req_why_not(KHO_REQ_##id) ?: why_not; \
+		const char *why = (why_not) ?: kho_req_why_not(KHO_REQ_##id); \
 		int klog = kho_klog_open(false);			\
 									\
 		if (why)						\
