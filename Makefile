@@ -13,15 +13,15 @@
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
 # PROFILE=quick          only what a developer runs before each commit
-# ALSO=                  build no kernels beside the one under test; what needs
-#                        them is skipped
+# PROFILE=full           all, and the kernels built that some scenarios need beside
+#                        the one under test; without them these are skipped
 
 PACKAGES := gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
 CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps python3 python3-jsonschema
 
 export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS
-ALSO ?= $(if $(filter quick,$(PROFILE)),,y)
+ALSO := $(filter full,$(PROFILE))
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
 selftests := tools/testing/selftests
 say = @echo "[$$(date +%H:%M:%S)] $(1)" >&2

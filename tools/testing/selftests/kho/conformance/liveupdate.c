@@ -51,7 +51,7 @@ KHO_SCENARIO(blocks) = {
 	.name = "conformance.liveupdate.blocks",
 	.summary = "sessions and files below, at and above what a block holds",
 	.memory_mib = 512, .cpus = 1,
-	.cmdline = "kho=on liveupdate=on", .programs = BATTERY, .generations = 11,
+	.cmdline = "kho=on liveupdate=on", .programs = BATTERY, .generations = 13,
 };
 
 KHO_SCENARIO(duplicate) = {
@@ -129,6 +129,9 @@ static const struct plan blocks_plan[] = {
 	  .failures = true },
 	/* nothing at all */
 	{ },
+	/* a name that is refused, where the block has room and where it had none */
+	{ .sessions = PER_BLOCK_SESSIONS - 1, .duplicate = true },
+	{ .sessions = PER_BLOCK_SESSIONS + 1, .duplicate = true },
 };
 
 static const struct plan kinds_plan[] = {
@@ -1008,6 +1011,9 @@ KHO_CHECKS(l21, memfds_of_every_kind);
 /* a session that is looked at once is gone: all about one is in one check */
 KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 {
+	/* the kind of 1 MiB, all of it data */
+	enum { LEFT = 5 };
+	u64 before = 0, after = 0;
 	int gen = kho_generation() - 1, dev = device(), s, fd, again, other;
 	char what[64], name[64];
 
@@ -1028,7 +1034,7 @@ KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 		size_t i = gen & 1 ? ARRAY_SIZE(kinds) - 1 - n : n;
 
 		/* one is left to whoever finishes the session */
-		if (i == 5)
+		if (i == LEFT)
 			continue;
 		snprintf(what, sizeof(what), "memfd of kind %zu", i);
 		fd = retrieve(s, token_of(i));
@@ -1063,12 +1069,18 @@ KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 		TH_LOG("finish with a reserved field that is not zero");
 	}
 	pressure();
+	ASSERT_EQ(0, kho_meminfo("MemTotal", &before));
 	EXPECT_EQ(0, finish(s, 0));
+	ASSERT_EQ(0, kho_meminfo("MemTotal", &after));
+	/* what nobody asked for is given back to the system */
+	EXPECT_LE(before + kinds[LEFT].size / 1024, after) {
+		TH_LOG("MemTotal %llu KiB, before finish %llu KiB", after, before);
+	}
 	EXPECT_EQ(0, preserve(other, fd, 1)) {
 		TH_LOG("a finished file can be preserved again");
 	}
 	EXPECT_EQ(-ENOENT, retrieve(s, token_of(3)));
-	EXPECT_EQ(-ENOENT, retrieve(s, token_of(5)));
+	EXPECT_EQ(-ENOENT, retrieve(s, token_of(LEFT)));
 	close(s);
 	EXPECT_EQ(-ENOENT, retrieve_session(dev, "kinds"));
 	s = retrieve_session(dev, "name with / \xff\n and more");

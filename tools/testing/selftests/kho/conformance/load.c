@@ -247,15 +247,13 @@ KHO_TEST_WHERE(kx5, crash_image_is_elsewhere, not_if_small())
 KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here())
 {
 	struct kho_blob before;
-	u64 max = 0, total = 0;
+	u64 max = 0;
 	int n;
 
 	n = kho_scratch_read(OUT, scratch, KHO_REGIONS_MAX);
 	ASSERT_LT(0, n);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++)
 		max = scratch[i].size > max ? scratch[i].size : max;
-		total += scratch[i].size;
-	}
 	snapshot(&before);
 	if (too_small()) {
 		EXPECT_EQ(-EADDRNOTAVAIL, kho_kexec_load(KERNEL, -1, "console=ttyS0"));
