@@ -317,6 +317,35 @@ KHO_TEST(d14, out_own_test)
 	own_test(_metadata, OUT "/sub_fdts/kho_test");
 }
 
+/* as "khotest decode" does it: each is of a kind that is known, and in order */
+KHO_TEST(d14, blobs_are_decoded)
+{
+	struct dirent *e;
+	DIR *d = opendir(OUT "/sub_fdts");
+
+	ASSERT_NE(NULL, d);
+	while ((e = readdir(d))) {
+		char path[600], *text;
+		struct kho_blob b;
+		size_t size;
+		FILE *f;
+
+		if (*e->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), OUT "/sub_fdts/%s", e->d_name);
+		read_blob(_metadata, path, &b);
+		memset(&problems, 0, sizeof(problems));
+		f = open_memstream(&text, &size);
+		kho_blob_print(b.data, b.len, f, &problems);
+		fclose(f);
+		expect_no_problems(_metadata, path);
+		EXPECT_LT(0, size);
+		free(text);
+		kho_blob_free(&b);
+	}
+	closedir(d);
+}
+
 static void luo(struct __test_metadata *_metadata, const char *path)
 {
 	struct kho_blob b;

@@ -81,21 +81,6 @@ KHO_TEST_WHERE(u7, reserve_mem_is_where_it_was, not_here())
 	kho_phys_unmap(map, r.addr, r.size);
 }
 
-/* a command of kexec-tools; what it says is evidence */
-static int run(const char *const *argv)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		execv("/kho/bin/kexec", (char *const *)argv);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 {
 	char cmdline[3072], arg[3200], initrd[32];
@@ -117,7 +102,7 @@ KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 	ASSERT_EQ(0, kho_job_step(1, cmdline, sizeof(cmdline)));
 	ASSERT_EQ(0, kho_step_parse(cmdline, &step, &why_not));
 	snprintf(arg, sizeof(arg), "--command-line=%s", step.cmdline);
-	EXPECT_EQ(0, run(argv));
+	EXPECT_EQ(0, kho_kexec_tool(argv));
 }
 
 int main(int argc, char **argv)
@@ -133,7 +118,7 @@ int main(int argc, char **argv)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return KSFT_FAIL;
 	if (kho_generation() == 0 && WEXITSTATUS(status) == KSFT_PASS) {
-		status = run(jump);
+		status = kho_kexec_tool(jump);
 		printf("# kexec -e came back: %d\n", status);
 		return KSFT_FAIL;
 	}

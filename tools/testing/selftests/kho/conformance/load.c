@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/kexec.h>
@@ -275,20 +274,6 @@ KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here())
 	kho_blob_free(&before);
 }
 
-static int tool(const char *const *argv)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		execv("/kho/bin/kexec", (char *const *)argv);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 KHO_TEST_WHERE(kx4, kexec_load_is_allowed, not_if_small())
 {
 	static const char * const load[] = {
@@ -300,10 +285,10 @@ KHO_TEST_WHERE(kx4, kexec_load_is_allowed, not_if_small())
 	if (access("/kho/bin/kexec", X_OK))
 		SKIP(return, "no kexec-tools in this machine");
 	snapshot(&before);
-	EXPECT_EQ(0, tool(load));
+	EXPECT_EQ(0, kho_kexec_tool(load));
 	EXPECT_EQ(1, loaded());
 	expect_unchanged(_metadata, &before, "kexec_load");
-	EXPECT_EQ(0, tool(unload));
+	EXPECT_EQ(0, kho_kexec_tool(unload));
 	EXPECT_EQ(0, loaded());
 	expect_unchanged(_metadata, &before, "kexec_load's unload");
 	kho_blob_free(&before);

@@ -6,6 +6,7 @@
 #ifndef KHO_REQUIREMENTS_H
 #define KHO_REQUIREMENTS_H
 
+#include <assert.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 

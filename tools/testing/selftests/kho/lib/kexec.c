@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/kexec.h>
 
@@ -76,6 +77,30 @@ int kho_kexec_unload(void)
 {
 	return syscall(SYS_kexec_file_load, -1, -1, 0, NULL,
 		       KEXEC_FILE_UNLOAD) ? -errno : 0;
+}
+
+/**
+ * kho_kexec_tool() - run kexec-tools' program in a machine of khotest
+ * @argv: its arguments, NULL at their end; what it says is evidence
+ *
+ * Return: its exit status; more than that, or less than none, if it did not end
+ * by itself
+ */
+int kho_kexec_tool(const char *const *argv)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execv("/kho/bin/kexec", (char *const *)argv);
+		_exit(127);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static int add_file(FILE *out, unsigned int *ino, const char *path)

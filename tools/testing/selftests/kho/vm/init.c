@@ -319,23 +319,18 @@ static bool run_program(const char *name)
 static void kexec_load(const char *kernel, int initrd, const char *cmdline)
 {
 	char arg[3200], path[32];
+	const char *const argv[] = {
+		"kexec", "-c", "-l", kernel, "--initrd", path, arg, NULL,
+	};
 	int status;
-	pid_t pid = fork();
 
-	if (pid < 0)
-		fail("fork: %s", strerror(errno));
-	if (!pid) {
-		fcntl(initrd, F_SETFD, 0);
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", initrd);
-		snprintf(arg, sizeof(arg), "--command-line=%s", cmdline);
-		execl("/kho/bin/kexec", "kexec", "-c", "-l", kernel, "--initrd",
-		      path, arg, NULL);
-		_exit(127);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		fail("kexec -c -l: status 0x%x", status);
+	/* it opens it by name */
+	fcntl(initrd, F_SETFD, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", initrd);
+	snprintf(arg, sizeof(arg), "--command-line=%s", cmdline);
+	status = kho_kexec_tool(argv);
+	if (status)
+		fail("kexec -c -l: status %d", status);
 }
 
 /* how the next generation is entered */

@@ -2,35 +2,24 @@
 /*
  * coverage.c - which requirements are checked, by what, and which are not
  */
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../conformance/requirements.h"
 #include "../../lib/checks.h"
 #include "../../lib/kho.h"
 #include "host.h"
 
-#define KHO_REQ(id, name, kind, since, statement, source, unchecked)	\
-	{ #id, name, kind, since, statement, source, unchecked, NULL, 0 },
-
-static struct requirement {
-	const char *id;
-	const char *name;
-	const char *kind;
-	const char *since;
-	const char *statement;
-	const char *source;
-	const char *unchecked;
-	/* "program check", one after the other, each ended by NUL */
+/* of each requirement: "program check", one after the other, each ended by NUL */
+static struct notes {
 	char *checks;
 	size_t len;
-} all[] = {
-#include "../../conformance/requirements.def"
-};
+} notes[KHO_REQ_COUNT];
 
-static int note(struct requirement *r, const char *program, const char *check)
+static int note(struct notes *r, const char *program, const char *check)
 {
 	size_t len = strlen(program) + 1 + strlen(check) + 1;
 	char *grown = realloc(r->checks, r->len + len);
@@ -65,11 +54,11 @@ static int read_checks(const char *name, const struct kho_blob *b, const char **
 		if (!memchr(p, '\0', end - p) ||
 		    sscanf(p, "%31s %127s", req, check) != 2)
 			return -EBADMSG;
-		for (i = 0; i < ARRAY_SIZE(all) && strcmp(all[i].id, req); i++)
+		for (i = 0; i < KHO_REQ_COUNT && strcmp(kho_reqs[i].id, req); i++)
 			;
-		if (i == ARRAY_SIZE(all))
+		if (i == KHO_REQ_COUNT)
 			return -EBADMSG;
-		err = note(&all[i], name, check);
+		err = note(&notes[i], name, check);
 		if (err)
 			return err;
 		(*checks)++;
@@ -90,26 +79,27 @@ int coverage_show(const char *dir)
 
 	if (programs_each(dir, read_checks, &checks))
 		return EX_CANNOT;
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		const struct requirement *r = &all[i];
+	for (size_t i = 0; i < KHO_REQ_COUNT; i++) {
+		const char *unchecked = kho_reqs[i].unchecked;
+		const struct notes *r = &notes[i];
 
-		printf("%-5s %s  %s\n", r->name,
-		       *r->kind == 'N' ? "documented    " : "implementation",
-		       r->statement);
-		printf("      since %s: %s\n", r->since, r->source);
+		printf("%-5s %s  %s\n", kho_reqs[i].name,
+		       *kho_reqs[i].kind == 'N' ? "documented    " : "implementation",
+		       kho_reqs[i].statement);
+		printf("      since %s: %s\n", kho_reqs[i].since, kho_reqs[i].source);
 		for (size_t at = 0; at < r->len; at += strlen(r->checks + at) + 1)
 			printf("      checked by %s\n", r->checks + at);
-		if (*r->unchecked)
-			printf("      not checked: %s\n", r->unchecked);
-		if (!r->len && !*r->unchecked)
+		if (*unchecked)
+			printf("      not checked: %s\n", unchecked);
+		if (!r->len && !*unchecked)
 			printf("      NOT CHECKED, AND NO REASON IS GIVEN\n");
-		if (r->len && *r->unchecked)
+		if (r->len && *unchecked)
 			printf("      CHECKED, AND A REASON IS GIVEN WHY NOT\n");
 		checked += !!r->len;
-		reasons += !r->len && *r->unchecked;
-		wrong += !r->len == !*r->unchecked;
+		reasons += !r->len && *unchecked;
+		wrong += !r->len == !*unchecked;
 	}
-	printf("%zu requirements: %u checked by %u checks, %u not checked for a reason, %u wrong\n",
-	       ARRAY_SIZE(all), checked, checks, reasons, wrong);
+	printf("%d requirements: %u checked by %u checks, %u not checked for a reason, %u wrong\n",
+	       KHO_REQ_COUNT, checked, checks, reasons, wrong);
 	return wrong ? EX_FAIL : EX_PASS;
 }
