@@ -117,18 +117,6 @@ static void expect_unchanged(struct __test_metadata *_metadata,
 	kho_blob_free(&now);
 }
 
-static int loaded(void)
-{
-	struct kho_blob b;
-	int is;
-
-	if (kho_read_file("/sys/kernel/kexec_loaded", &b))
-		return -1;
-	is = atoi(b.data);
-	kho_blob_free(&b);
-	return is;
-}
-
 /* an initramfs of a size; the kernel does not look into it when it is loaded */
 static int initrd(u64 size)
 {
@@ -142,14 +130,14 @@ KHO_TEST_WHERE(kx10, load_twice_unload_reload, not_if_small())
 	struct kho_blob before;
 
 	snapshot(&before);
-	EXPECT_EQ(0, loaded());
+	EXPECT_EQ(0, kho_kexec_loaded());
 	EXPECT_EQ(0, kho_kexec_load(KERNEL, -1, "console=ttyS0"));
-	EXPECT_EQ(1, loaded());
+	EXPECT_EQ(1, kho_kexec_loaded());
 	expect_unchanged(_metadata, &before, "a load");
 	EXPECT_EQ(0, kho_kexec_load(KERNEL, -1, "console=ttyS0"));
 	expect_unchanged(_metadata, &before, "a second load");
 	EXPECT_EQ(0, kho_kexec_unload());
-	EXPECT_EQ(0, loaded());
+	EXPECT_EQ(0, kho_kexec_loaded());
 	expect_unchanged(_metadata, &before, "an unload");
 	EXPECT_EQ(0, kho_kexec_load(KERNEL, initrd(1 << 20), "console=ttyS0"));
 	EXPECT_EQ(0, kho_kexec_unload());
@@ -256,7 +244,7 @@ KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here())
 	snapshot(&before);
 	if (too_small()) {
 		EXPECT_EQ(-EADDRNOTAVAIL, kho_kexec_load(KERNEL, -1, "console=ttyS0"));
-		EXPECT_EQ(0, loaded());
+		EXPECT_EQ(0, kho_kexec_loaded());
 	} else {
 		/* all of memory is there, and none of it but scratch is to be used */
 		EXPECT_EQ(-EADDRNOTAVAIL,
@@ -267,7 +255,7 @@ KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here())
 		EXPECT_EQ(0, kho_kexec_load(KERNEL, -1, "console=ttyS0"));
 		EXPECT_EQ(-EADDRNOTAVAIL,
 			  kho_kexec_load(KERNEL, initrd(max), "console=ttyS0"));
-		EXPECT_EQ(1, loaded());
+		EXPECT_EQ(1, kho_kexec_loaded());
 		EXPECT_EQ(0, kho_kexec_unload());
 	}
 	expect_unchanged(_metadata, &before, "a load that was refused");
@@ -286,10 +274,10 @@ KHO_TEST_WHERE(kx4, kexec_load_is_allowed, not_if_small())
 		SKIP(return, "no kexec-tools in this machine");
 	snapshot(&before);
 	EXPECT_EQ(0, kho_kexec_tool(load));
-	EXPECT_EQ(1, loaded());
+	EXPECT_EQ(1, kho_kexec_loaded());
 	expect_unchanged(_metadata, &before, "kexec_load");
 	EXPECT_EQ(0, kho_kexec_tool(unload));
-	EXPECT_EQ(0, loaded());
+	EXPECT_EQ(0, kho_kexec_loaded());
 	expect_unchanged(_metadata, &before, "kexec_load's unload");
 	kho_blob_free(&before);
 }
@@ -310,7 +298,7 @@ KHO_TEST_WHERE(kx10, bad_images_are_refused, not_if_small())
 	memset(cmdline, 'x', sizeof(cmdline));
 	cmdline[sizeof(cmdline) - 1] = '\0';
 	EXPECT_GT(0, kho_kexec_load(KERNEL, -1, cmdline));
-	EXPECT_EQ(0, loaded());
+	EXPECT_EQ(0, kho_kexec_loaded());
 	expect_unchanged(_metadata, &before, "a load that was refused");
 	unlink("/tmp/no-kernel");
 	kho_blob_free(&before);

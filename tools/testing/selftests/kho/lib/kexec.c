@@ -80,6 +80,24 @@ int kho_kexec_unload(void)
 }
 
 /**
+ * kho_kexec_loaded() - is a kernel loaded for the next kexec?
+ *
+ * Return: 1 or 0, or what reading /sys/kernel/kexec_loaded failed with
+ */
+int kho_kexec_loaded(void)
+{
+	struct kho_blob b;
+	int is;
+
+	is = kho_read_file("/sys/kernel/kexec_loaded", &b);
+	if (is)
+		return is;
+	is = atoi(b.data);
+	kho_blob_free(&b);
+	return is;
+}
+
+/**
  * kho_kexec_tool() - run kexec-tools' program in a machine of khotest
  * @argv: its arguments, NULL at their end; what it says is evidence
  *

@@ -95,6 +95,7 @@ int kho_klog_find(const char *text, char *line, size_t size);
 /* kexec.c: into the next kernel */
 int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_kexec_unload(void);
+int kho_kexec_loaded(void);
 int kho_kexec_tool(const char *const *argv);
 int kho_kexec_load_crash(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_next_initrd(void);

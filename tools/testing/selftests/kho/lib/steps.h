@@ -7,12 +7,8 @@
 
 #include "types.h"
 
-#define KHO_GENERATIONS_MAX	1000000
-
-/* kernels beside the one under test that scenarios ask for by name */
-#define KHO_KERNEL_NOKHO	"nokho"		/* built without KHO */
-#define KHO_KERNEL_VARIANT	"variant"	/* built with vm/variant.config */
-#define KHO_KERNEL_PREVIOUS	"previous"	/* the release before */
+/* the one of the kernels beside that under test which is built without KHO */
+#define KHO_KERNEL_NOKHO	"nokho"
 
 /**
  * enum kho_way - how a generation is entered
