@@ -6,7 +6,6 @@
  * kexec_handover.h, memblock.h, kexec_metadata.h and luo.h.  Numbers in
  * properties are in the CPU's byte order, unlike in any other device tree.
  */
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 #include <libfdt.h>
@@ -15,18 +14,6 @@
 
 /* long enough for any valid name, short enough for a line */
 #define SHOWN_MAX	64
-
-static void __printf(2, 3) wrong(struct kho_problems *p, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (p->nr < KHO_PROBLEMS_MAX) {
-		va_start(ap, fmt);
-		vsnprintf(p->text[p->nr], sizeof(p->text[0]), fmt, ap);
-		va_end(ap);
-	}
-	p->nr++;
-}
 
 /* a name as it can be printed */
 static const char *shown(const char *name, char *buf)
@@ -72,31 +59,31 @@ static bool whole(const void *blob, size_t len, struct kho_problems *p)
 	int err;
 
 	if (len < sizeof(struct fdt_header)) {
-		wrong(p, "%zu bytes are no device tree: shorter than its header", len);
+		kho_wrong(p, "%zu bytes are no device tree: shorter than its header", len);
 		return false;
 	}
 	if (fdt_magic(blob) != FDT_MAGIC) {
-		wrong(p, "no device tree: magic number 0x%08x", fdt_magic(blob));
+		kho_wrong(p, "no device tree: magic number 0x%08x", fdt_magic(blob));
 		return false;
 	}
 	if (fdt_totalsize(blob) != len)
-		wrong(p, "cut off or padded: %zu bytes of a tree of %u", len,
-		      fdt_totalsize(blob));
+		kho_wrong(p, "cut off or padded: %zu bytes of a tree of %u", len,
+			  fdt_totalsize(blob));
 	err = fdt_check_full(blob, len);
 	if (err) {
-		wrong(p, "not a valid device tree: %s", fdt_strerror(err));
+		kho_wrong(p, "not a valid device tree: %s", fdt_strerror(err));
 		return false;
 	}
 	if (fdt_off_mem_rsvmap(blob) % 8 || fdt_off_dt_struct(blob) % 4)
-		wrong(p, "blocks are not aligned: reservations at %u, structure at %u",
-		      fdt_off_mem_rsvmap(blob), fdt_off_dt_struct(blob));
+		kho_wrong(p, "blocks are not aligned: reservations at %u, structure at %u",
+			  fdt_off_mem_rsvmap(blob), fdt_off_dt_struct(blob));
 	if (!ends(blob))
-		wrong(p, "no end where the structure's %u bytes end",
-		      fdt_size_dt_struct(blob));
+		kho_wrong(p, "no end where the structure's %u bytes end",
+			  fdt_size_dt_struct(blob));
 	if (fdt_version(blob) != 17)
-		wrong(p, "version %u, not 17", fdt_version(blob));
+		kho_wrong(p, "version %u, not 17", fdt_version(blob));
 	if (fdt_num_mem_rsv(blob))
-		wrong(p, "%d memory reservations, not 0", fdt_num_mem_rsv(blob));
+		kho_wrong(p, "%d memory reservations, not 0", fdt_num_mem_rsv(blob));
 	return true;
 }
 
@@ -213,9 +200,9 @@ static void check_string(const char *val, int len, const char *path, const char 
 	char buf[SHOWN_MAX];
 
 	if (len < 1 || val[len - 1] || strlen(val) + 1 != (size_t)len)
-		wrong(p, "%s: %s is not one string: %d bytes", path, prop, len);
+		kho_wrong(p, "%s: %s is not one string: %d bytes", path, prop, len);
 	else if (strcmp(val, want))
-		wrong(p, "%s: %s is %s, not %s", path, prop, shown(val, buf), want);
+		kho_wrong(p, "%s: %s is %s, not %s", path, prop, shown(val, buf), want);
 }
 
 static void check_props(const void *fdt, int node, const char *path,
@@ -232,18 +219,18 @@ static void check_props(const void *fdt, int node, const char *path,
 		u64 v;
 
 		if (!val || !name) {
-			wrong(p, "%s: a property cannot be read", path);
+			kho_wrong(p, "%s: a property cannot be read", path);
 			continue;
 		}
 		while (i < PROPS_MAX && rule->prop[i].name &&
 		       strcmp(rule->prop[i].name, name))
 			i++;
 		if (i == PROPS_MAX || !rule->prop[i].name) {
-			wrong(p, "%s: unknown property %s", path, shown(name, buf));
+			kho_wrong(p, "%s: unknown property %s", path, shown(name, buf));
 			continue;
 		}
 		if (seen & 1u << i) {
-			wrong(p, "%s: property %s twice", path, name);
+			kho_wrong(p, "%s: property %s twice", path, name);
 			continue;
 		}
 		seen |= 1u << i;
@@ -252,35 +239,35 @@ static void check_props(const void *fdt, int node, const char *path,
 			continue;
 		}
 		if ((size_t)len != prop_len[rule->prop[i].type]) {
-			wrong(p, "%s: %s has %d bytes, not %zu", path, name, len,
-			      prop_len[rule->prop[i].type]);
+			kho_wrong(p, "%s: %s has %d bytes, not %zu", path, name, len,
+				  prop_len[rule->prop[i].type]);
 			continue;
 		}
 		if (len != sizeof(v))
 			continue;
 		v = native64(val);
 		if (rule->prop[i].type == NONZERO && !v)
-			wrong(p, "%s: %s is 0", path, name);
+			kho_wrong(p, "%s: %s is 0", path, name);
 		if (rule->prop[i].type == PAGE && (!v || v % sysconf(_SC_PAGESIZE)))
-			wrong(p, "%s: %s 0x%llx is not the address of a page", path,
-			      name, v);
+			kho_wrong(p, "%s: %s 0x%llx is not the address of a page", path,
+				  name, v);
 	}
 	for (int i = 0; i < PROPS_MAX && rule->prop[i].name; i++)
 		if (!(seen & 1u << i))
-			wrong(p, "%s: no %s", path, rule->prop[i].name);
+			kho_wrong(p, "%s: no %s", path, rule->prop[i].name);
 }
 
 static void check_name(const char *name, int len, const char *path,
 		       struct kho_problems *p)
 {
 	if (!len)
-		wrong(p, "a subnode without a name");
+		kho_wrong(p, "a subnode without a name");
 	if (len >= KHO_NAME_MAX)
-		wrong(p, "%s: name of %d bytes", path, len);
+		kho_wrong(p, "%s: name of %d bytes", path, len);
 	for (int i = 0; i < len; i++) {
 		if (name[i] > ' ' && name[i] <= '~' && name[i] != '/')
 			continue;
-		wrong(p, "%s: name has a byte 0x%02x", path, (unsigned char)name[i]);
+		kho_wrong(p, "%s: name has a byte 0x%02x", path, (unsigned char)name[i]);
 		break;
 	}
 }
@@ -308,13 +295,13 @@ static void check_node(const void *fdt, int node, const char *path,
 		const char *name = fdt_get_name(fdt, sub, &len), *again;
 
 		if (!name) {
-			wrong(p, "%s: a node's name cannot be read: %s", path,
-			      fdt_strerror(len));
+			kho_wrong(p, "%s: a node's name cannot be read: %s", path,
+				  fdt_strerror(len));
 			continue;
 		}
 		/* each is compared with all before it: a hostile tree has no end */
 		if (++nr > KHO_SUBNODES_MAX) {
-			wrong(p, "%s: more than %d subnodes", path, KHO_SUBNODES_MAX);
+			kho_wrong(p, "%s: more than %d subnodes", path, KHO_SUBNODES_MAX);
 			break;
 		}
 		snprintf(sub_path, sizeof(sub_path), "%s%s%s",
@@ -325,19 +312,19 @@ static void check_node(const void *fdt, int node, const char *path,
 				break;
 			again = fdt_get_name(fdt, other, NULL);
 			if (again && !strcmp(again, name))
-				wrong(p, "%s: twice", sub_path);
+				kho_wrong(p, "%s: twice", sub_path);
 		}
 		c = child_rule(rule, name);
 		if (!rule->child)
-			wrong(p, "%s: has a subnode", path);
+			kho_wrong(p, "%s: has a subnode", path);
 		else if (!c)
-			wrong(p, "%s: unknown node", sub_path);
+			kho_wrong(p, "%s: unknown node", sub_path);
 		else
 			check_node(fdt, sub, sub_path, c, p);
 	}
 	for (c = rule->child; c && c->name; c++)
 		if (fdt_subnode_offset(fdt, node, c->name) < 0)
-			wrong(p, "%s: no node %s", path, c->name);
+			kho_wrong(p, "%s: no node %s", path, c->name);
 }
 
 /* the schema of a compatible string; NULL if none has it */
@@ -359,10 +346,10 @@ static bool check_tree(const void *blob, size_t len, const struct schema *schema
 	if (!whole(blob, len, p))
 		return false;
 	if (schema->one_page && len > (size_t)sysconf(_SC_PAGESIZE))
-		wrong(p, "%zu bytes do not fit in one page", len);
+		kho_wrong(p, "%zu bytes do not fit in one page", len);
 	name = fdt_get_name(blob, 0, &name_len);
 	if (!name || name_len)
-		wrong(p, "/: the root has a name");
+		kho_wrong(p, "/: the root has a name");
 	check_node(blob, 0, "/", &schema->root, p);
 	return true;
 }
@@ -404,7 +391,7 @@ void kho_check_root(const void *blob, size_t len, const char *compatible,
 
 	memset(root, 0, sizeof(*root));
 	if (!schema) {
-		wrong(p, "%.32s is no version that is known", compatible);
+		kho_wrong(p, "%.32s is no version that is known", compatible);
 		return;
 	}
 	if (!check_tree(blob, len, schema, p))
@@ -414,7 +401,7 @@ void kho_check_root(const void *blob, size_t len, const char *compatible,
 		struct kho_subnode *s = &root->sub[root->nr];
 
 		if (root->nr == KHO_SUBNODES_MAX) {
-			wrong(p, "more than %d subnodes", KHO_SUBNODES_MAX);
+			kho_wrong(p, "more than %d subnodes", KHO_SUBNODES_MAX);
 			return;
 		}
 		if (!keep_name(blob, node, s->name))
@@ -442,7 +429,7 @@ void kho_check_tree(const void *blob, size_t len, const char *compatible,
 	if (schema)
 		check_tree(blob, len, schema, p);
 	else
-		wrong(p, "%.32s is no kind of tree that is known", compatible);
+		kho_wrong(p, "%.32s is no kind of tree that is known", compatible);
 }
 
 /**
@@ -465,7 +452,7 @@ void kho_check_memblock(const void *blob, size_t len,
 		struct kho_region *range = &r->range[r->nr];
 
 		if (r->nr == KHO_RESERVATIONS_MAX) {
-			wrong(p, "more than %d reservations", KHO_RESERVATIONS_MAX);
+			kho_wrong(p, "more than %d reservations", KHO_RESERVATIONS_MAX);
 			return;
 		}
 		if (!keep_name(blob, node, r->name[r->nr]))
@@ -473,8 +460,8 @@ void kho_check_memblock(const void *blob, size_t len,
 		range->addr = get64(blob, node, "start");
 		range->size = get64(blob, node, "size");
 		if (range->addr + range->size < range->addr)
-			wrong(p, "/%s: no range: start 0x%llx, size 0x%llx",
-			      shown(r->name[r->nr], buf), range->addr, range->size);
+			kho_wrong(p, "/%s: no range: start 0x%llx, size 0x%llx",
+				  shown(r->name[r->nr], buf), range->addr, range->size);
 		r->nr++;
 	}
 }
@@ -495,26 +482,26 @@ void kho_check_metadata(const void *blob, size_t len, struct kho_metadata *m,
 
 	memset(m, 0, sizeof(*m));
 	if (len != SIZE) {
-		wrong(p, "%zu bytes, not %d", len, SIZE);
+		kho_wrong(p, "%zu bytes, not %d", len, SIZE);
 		return;
 	}
 	memcpy(&m->version, b + VERSION, sizeof(m->version));
 	memcpy(&m->count, b + COUNT, sizeof(m->count));
 	memcpy(m->release, b + RELEASE, RELEASE_LEN);
 	if (m->version != 1)
-		wrong(p, "version %u, not 1", m->version);
+		kho_wrong(p, "version %u, not 1", m->version);
 	if (!memchr(b + RELEASE, '\0', RELEASE_LEN))
-		wrong(p, "previous_release is not ended");
+		kho_wrong(p, "previous_release is not ended");
 	if (!*m->release)
-		wrong(p, "previous_release is empty");
+		kho_wrong(p, "previous_release is empty");
 	for (const char *c = m->release; *c; c++) {
 		if (*c > ' ' && *c <= '~')
 			continue;
-		wrong(p, "previous_release has a byte 0x%02x", (unsigned char)*c);
+		kho_wrong(p, "previous_release has a byte 0x%02x", (unsigned char)*c);
 		break;
 	}
 	if (!m->count)
-		wrong(p, "kexec_count is 0");
+		kho_wrong(p, "kexec_count is 0");
 }
 
 /* the versions of live update's state that are this structure */
@@ -536,7 +523,7 @@ void kho_check_luo(const void *blob, size_t len, const char *compatible,
 	char name[9] = "";
 
 	if (len != 32) {
-		wrong(p, "%zu bytes, not 32", len);
+		kho_wrong(p, "%zu bytes, not 32", len);
 		return;
 	}
 	memcpy(name, b, 8);
@@ -544,14 +531,14 @@ void kho_check_luo(const void *blob, size_t len, const char *compatible,
 		known |= !strcmp(luo_versions[i], name) &&
 			 (!compatible || !strcmp(name, compatible));
 	if (!known)
-		wrong(p, "compatible is %s, not %s", shown(name, buf),
-		      compatible ? compatible : "luo-v3, luo-v4 or luo-v5");
+		kho_wrong(p, "compatible is %s, not %s", shown(name, buf),
+			  compatible ? compatible : "luo-v3, luo-v4 or luo-v5");
 	if (!native64(b + 8))
-		wrong(p, "liveupdate_num is 0");
+		kho_wrong(p, "liveupdate_num is 0");
 	if (native64(b + 16) % sysconf(_SC_PAGESIZE) ||
 	    native64(b + 24) % sysconf(_SC_PAGESIZE))
-		wrong(p, "sessions_pa 0x%llx or flbs_pa 0x%llx is not the address of a page",
-		      native64(b + 16), native64(b + 24));
+		kho_wrong(p, "sessions_pa 0x%llx or flbs_pa 0x%llx is not the address of a page",
+			  native64(b + 16), native64(b + 24));
 }
 
 /* values of a tree, a line each */
@@ -605,7 +592,7 @@ static void print_tree(const void *blob, size_t len, FILE *out, struct kho_probl
 		return;
 	val = fdt_getprop(blob, 0, "compatible", &n);
 	if (!val || n < 1 || val[n - 1]) {
-		wrong(p, "/: no compatible by which the tree could be known");
+		kho_wrong(p, "/: no compatible by which the tree could be known");
 		fprintf(out, "a device tree of %zu bytes\n", len);
 	} else {
 		s = schema_of(val);
@@ -614,7 +601,7 @@ static void print_tree(const void *blob, size_t len, FILE *out, struct kho_probl
 		if (s)
 			check_tree(blob, len, s, p);
 		else
-			wrong(p, "%s: no kind of tree that is known", buf);
+			kho_wrong(p, "%s: no kind of tree that is known", buf);
 	}
 	print_node(blob, 0, 1, out);
 }
@@ -660,6 +647,6 @@ void kho_blob_print(const void *blob, size_t len, FILE *out, struct kho_problems
 		fprintf(out, "    kexec_count = %u\n", m.count);
 		return;
 	}
-	wrong(p, "%zu bytes that are no device tree, no kexec-metadata and no live update state",
-	      len);
+	kho_wrong(p, "no device tree, no kexec-metadata and no live update state: %zu bytes",
+		  len);
 }

@@ -9,23 +9,13 @@
 #define KHO_FDT_CHECK_H
 
 #include "kho.h"
+#include "problems.h"
 
 #define KHO_COMPATIBLE		"kho-v4"
 #define KHO_LUO_COMPATIBLE	"luo-v5"
 #define KHO_SUBNODES_MAX	256
 #define KHO_RESERVATIONS_MAX	64
 #define KHO_NAME_MAX		256
-#define KHO_PROBLEMS_MAX	32
-
-/**
- * struct kho_problems - what is wrong with a blob
- * @nr: how much; only the first KHO_PROBLEMS_MAX are in words
- * @text: place and reason, printable
- */
-struct kho_problems {
-	unsigned int nr;
-	char text[KHO_PROBLEMS_MAX][256];
-};
 
 /**
  * struct kho_subnode - a producer's entry
