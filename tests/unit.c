@@ -17,6 +17,7 @@
 #include "lib/cpio.h"
 #include "lib/fdt_check.h"
 #include "lib/kho.h"
+#include "lib/map.h"
 #include "lib/record.h"
 #include "vm/host/host.h"
 
@@ -1054,6 +1055,227 @@ TEST(metadata_that_lies)
 	b[0] = 2;
 	EXPECT_EQ(1, wrong(check_metadata, b, sizeof(b)));
 	EXPECT_TRUE(says("version 2, not 1"));
+}
+
+/* pages of a map under construction, at physical addresses of their own */
+#define ARENA_PAGES	24
+#define ARENA_BASE	0x40000000ULL
+
+static struct {
+	unsigned int shift;
+	unsigned int used;
+	u64 page[ARENA_PAGES][KHO_MAP_PAGE_MAX / 8];
+} arena;
+
+static u64 arena_addr(unsigned int n)
+{
+	return ARENA_BASE + ((u64)n << arena.shift);
+}
+
+static int arena_read(void *ctx, u64 addr, void *page)
+{
+	u64 n = (addr - ARENA_BASE) >> arena.shift;
+
+	if (ctx != &arena || addr < ARENA_BASE || n >= arena.used)
+		return -EFAULT;
+	memcpy(page, arena.page[n], 1u << arena.shift);
+	return 0;
+}
+
+static void arena_begin(unsigned int shift)
+{
+	memset(&arena, 0, sizeof(arena));
+	arena.shift = shift;
+	arena.used = 1;
+}
+
+/* by the bits that the ABI header draws: for 4 KiB 14:0, then nine for each level */
+static void arena_add(u64 key)
+{
+	static const struct {
+		unsigned int shift, levels, bitmap, table;
+	} of[] = { { 12, 6, 15, 9 }, { 14, 5, 17, 11 }, { 16, 4, 19, 13 } };
+	unsigned int at = 0, i = (arena.shift - 12) / 2;
+	u64 bit = key & ((1ULL << of[i].bitmap) - 1);
+
+	for (int level = of[i].levels - 1; level > 0; level--) {
+		u64 *e = &arena.page[at][key >> (of[i].bitmap + (level - 1) * of[i].table) &
+					 ((1ULL << of[i].table) - 1)];
+
+		if (!*e)
+			*e = arena_addr(arena.used++);
+		at = (*e - ARENA_BASE) >> arena.shift;
+	}
+	arena.page[at][bit / 64] |= 1ULL << bit % 64;
+}
+
+static struct kho_map map;
+
+static int arena_map(u64 root)
+{
+	memset(&problems, 0, sizeof(problems));
+	return kho_map_read(&map, arena.shift, root, arena_read, &arena, &problems);
+}
+
+TEST(keys_of_the_map)
+{
+	static const struct {
+		unsigned int shift;
+		u64 addr;
+		unsigned int order;
+		u64 key;
+	} keys[] = {
+		/* the order's bit is 52, 51, 50 for pages of 4 KiB */
+		{ 12, 0x1000, 0, 1ULL << 52 | 1 },
+		{ 12, 0x2000, 1, 1ULL << 51 | 1 },
+		{ 12, 0x4000, 2, 1ULL << 50 | 1 },
+		{ 12, 0, 0, 1ULL << 52 },
+		{ 12, 0x12345600000ULL, 9, 1ULL << 43 | 0x91a2b },
+		{ 12, 0x40000000, 18, 1ULL << 34 | 1 },
+		{ 14, 0x4000, 0, 1ULL << 50 | 1 },
+		{ 16, 0x10000, 0, 1ULL << 48 | 1 },
+	};
+	static const u64 none[] = { 0, 1, 2, 1ULL << 53, ~0ULL };
+	struct kho_kept k;
+
+	EXPECT_EQ(6, kho_map_levels(12));
+	EXPECT_EQ(5, kho_map_levels(14));
+	EXPECT_EQ(4, kho_map_levels(16));
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		k.addr = keys[i].addr;
+		k.order = keys[i].order;
+		EXPECT_EQ(keys[i].key, kho_map_encode(keys[i].shift, &k));
+		memset(&k, 0xff, sizeof(k));
+		EXPECT_TRUE(kho_map_decode(keys[i].shift, keys[i].key, &k));
+		EXPECT_EQ(keys[i].addr, k.addr);
+		EXPECT_EQ(keys[i].order, k.order);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		EXPECT_FALSE(kho_map_decode(12, none[i], &k));
+}
+
+TEST(runs_of_pages_as_keys)
+{
+	struct kho_kept k[8];
+
+	EXPECT_EQ(0, kho_map_split(12, 0x1000, 0, k, 8));
+	ASSERT_EQ(4, kho_map_split(12, 0x1000, 8, k, 8));
+	EXPECT_EQ(0x1000, k[0].addr);
+	EXPECT_EQ(0, k[0].order);
+	EXPECT_EQ(0x2000, k[1].addr);
+	EXPECT_EQ(1, k[1].order);
+	EXPECT_EQ(0x4000, k[2].addr);
+	EXPECT_EQ(2, k[2].order);
+	EXPECT_EQ(0x8000, k[3].addr);
+	EXPECT_EQ(0, k[3].order);
+	/* no order is too large, and address 0 is a multiple of all */
+	ASSERT_EQ(1, kho_map_split(12, 0x40000000, 1 << 18, k, 8));
+	EXPECT_EQ(18, k[0].order);
+	EXPECT_EQ(1, kho_map_split(12, 0, 4, k, 8));
+	EXPECT_EQ(4, kho_map_split(16, 0x10000, 8, NULL, 0));
+}
+
+TEST(maps_of_each_page_size)
+{
+	for (unsigned int shift = 12; shift <= 16; shift += 2) {
+		/* as the walk meets them: larger orders first */
+		const struct kho_kept want[] = {
+			{ 0x80000000, 10 }, { 0x48000000, 5 }, { 0, 0 },
+			{ 0x7fff0000, 0 }, { 0x80000000000, 0 },
+		};
+		char text[4096];
+		FILE *out;
+
+		arena_begin(shift);
+		for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+			arena_add(kho_map_encode(shift, &want[i]));
+		EXPECT_EQ(0, arena_map(ARENA_BASE));
+		EXPECT_EQ(0, problems.nr);
+		EXPECT_EQ(arena.used, map.nr_nodes);
+		ASSERT_EQ(ARRAY_SIZE(want), map.nr);
+		for (size_t i = 0; i < map.nr; i++) {
+			EXPECT_EQ(want[i].addr, map.key[i].addr);
+			EXPECT_EQ(want[i].order, map.key[i].order);
+			EXPECT_TRUE(kho_map_has(&map, want[i].addr, want[i].order));
+			EXPECT_FALSE(kho_map_has(&map, want[i].addr, want[i].order + 1));
+		}
+		EXPECT_EQ(0x48000000 + (32ULL << shift),
+			  kho_map_first_gap(&map, 0x48000000, 33ULL << shift));
+		EXPECT_EQ(0x80000000 + (1024ULL << shift),
+			  kho_map_first_gap(&map, 0x80000010, 1024ULL << shift));
+		EXPECT_EQ(0x80000020, kho_map_first_gap(&map, 0x80000010, 0x10));
+		EXPECT_EQ(0x1000000, kho_map_first_gap(&map, 0x1000000, 1));
+		out = fmemopen(text, sizeof(text), "w");
+		kho_map_print(&map, out);
+		fclose(out);
+		EXPECT_NE(NULL, strstr(text, " order 10\n"));
+		EXPECT_NE(NULL, strstr(text, "order 0: 3\n"));
+		kho_map_free(&map);
+	}
+}
+
+TEST(maps_that_are_none)
+{
+	const struct kho_kept one = { 0x80000000, 3 };
+
+	arena_begin(12);
+	arena_add(kho_map_encode(12, &one));
+	EXPECT_EQ(-EBADMSG, arena_map(0));
+	kho_map_free(&map);
+	EXPECT_EQ(-EBADMSG, arena_map(ARENA_BASE + 8));
+	EXPECT_TRUE(says("no page's address"));
+	kho_map_free(&map);
+	EXPECT_EQ(-EFAULT, arena_map(ARENA_BASE - 4096));
+	EXPECT_TRUE(says("Bad address"));
+	kho_map_free(&map);
+	EXPECT_EQ(-EINVAL, kho_map_read(&map, 11, ARENA_BASE, arena_read, &arena, &problems));
+	EXPECT_EQ(-EINVAL, kho_map_read(&map, 17, ARENA_BASE, arena_read, &arena, &problems));
+	/* beyond the width of a key */
+	arena.page[0][4] = ARENA_BASE;
+	EXPECT_EQ(-EBADMSG, arena_map(ARENA_BASE));
+	EXPECT_TRUE(says("entry 4 is beyond any key"));
+	kho_map_free(&map);
+	/* itself */
+	arena.page[0][4] = 0;
+	arena.page[0][0] = ARENA_BASE;
+	EXPECT_EQ(-EBADMSG, arena_map(ARENA_BASE));
+	kho_map_free(&map);
+	/* the same page at several places */
+	arena_begin(12);
+	arena_add(kho_map_encode(12, &one));
+	arena.page[1][1] = arena_addr(2);
+	arena.page[1][2] = arena_addr(2);
+	arena_map(ARENA_BASE);
+	EXPECT_LT(0, problems.nr);
+	kho_map_free(&map);
+	/* a bit where no order is */
+	arena_begin(12);
+	arena_add(1);
+	EXPECT_EQ(-EBADMSG, arena_map(ARENA_BASE));
+	EXPECT_TRUE(says("of no order"));
+	kho_map_free(&map);
+}
+
+TEST(maps_with_every_bit_flipped)
+{
+	const struct kho_kept two[] = { { 0x80000000, 3 }, { 0x1000, 0 } };
+
+	/* whatever is read, the walk ends and stays within its bounds */
+	arena_begin(12);
+	for (size_t i = 0; i < ARRAY_SIZE(two); i++)
+		arena_add(kho_map_encode(12, &two[i]));
+	for (unsigned int n = 0; n < arena.used; n++)
+		for (unsigned int bit = 0; bit < 4096 * 8; bit += 61) {
+			u64 *word = &arena.page[n][bit / 64], was = *word;
+
+			*word ^= 1ULL << bit % 64;
+			/* one key more, or the bits of a table taken for keys */
+			arena_map(ARENA_BASE);
+			EXPECT_GE(64, map.nr);
+			EXPECT_GE(2 * ARENA_PAGES, map.nr_nodes);
+			kho_map_free(&map);
+			*word = was;
+		}
 }
 
 TEST_HARNESS_MAIN
