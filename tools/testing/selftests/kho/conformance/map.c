@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * map.c - the preserved-memory map of the running kernel
+ *
+ * What the next kernel will find: read from memory, where it is built, and
+ * compared with what must be preserved - no less, and nothing else.
+ */
+#include "kho_test.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asked.h"
+#include "fdt_check.h"
+#include "kcore.h"
+#include "map.h"
+
+#define OUT	KHO_DEBUGFS "/out"
+#define IN	KHO_DEBUGFS "/in"
+
+/* each of a run's keys is of another order on the way up or down: at most two */
+#define KEYS_MAX	128
+
+KHO_SCENARIO(machine) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.map",
+	.summary = "the preserved-memory map, with reservations of many orders on two nodes",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } },
+	.flags = KHO_SC_QUICK,
+	.cmdline = "kho=on kho_scratch=8M,64M,16M",
+	.programs = { "kho_map" },
+	.steps =
+		"boot reserve_mem=4K:4K:page reserve_mem=28K:4K:seven\n"
+		" reserve_mem=1M:1M:order8 reserve_mem=6M:2M:six\n"
+		" reserve_mem=5124K:4K:ragged reserve_mem=64M:64M:large\n"
+		/* one less to preserve, and one of another size */
+		"kexec reserve_mem=4K:4K:page reserve_mem=28K:4K:seven\n"
+		" reserve_mem=1M:1M:order8 reserve_mem=6M:2M:six\n"
+		" reserve_mem=64M:64M:large\n"
+		"kexec reserve_mem=4K:4K:page reserve_mem=28K:4K:seven\n"
+		" reserve_mem=1M:1M:order8 reserve_mem=6M:2M:six\n"
+		" reserve_mem=64M:64M:large\n",
+};
+
+static struct kho_kcore kcore = { .fd = -1 };
+static struct kho_map map;
+static struct kho_root root;
+static struct kho_reservations resv;
+static struct kho_problems problems;
+static struct kho_region scratch[KHO_REGIONS_MAX];
+static u64 tree_at;
+
+static u64 page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+static int read_page(void *ctx, u64 addr, void *page)
+{
+	return kho_kcore_phys(ctx, addr, page, page_size());
+}
+
+/* found once, before the checks part: the list of symbols is long */
+static u64 kho_out;
+static int no_kcore, no_symbol;
+
+static void __attribute__((constructor)) look(void)
+{
+	if (kho_why_not())
+		return;
+	no_kcore = kho_kcore_open(&kcore);
+	no_symbol = kho_symbol("kho_out", &kho_out);
+}
+
+/* why the kernel's memory cannot be looked at, or NULL */
+static const char *closed(void)
+{
+	static char why[128];
+
+	if (kho_why_not())
+		return kho_why_not();
+	if (no_kcore == -ENOENT || no_kcore == -EPERM)
+		snprintf(why, sizeof(why), "/proc/kcore: %s: the kernel lets nobody look",
+			 strerror(-no_kcore));
+	else if (no_symbol == -ENOENT || no_symbol == -EPERM)
+		snprintf(why, sizeof(why),
+			 "/proc/kallsyms does not tell of kho_out (CONFIG_KALLSYMS_ALL): %s",
+			 strerror(-no_symbol));
+	return *why ? why : NULL;
+}
+
+static void no_problems(struct __test_metadata *_metadata, const char *what)
+{
+	for (unsigned int n = 0; n < problems.nr && n < KHO_PROBLEMS_MAX; n++)
+		TH_LOG("%s: %s", what, problems.text[n]);
+	EXPECT_EQ(0, problems.nr);
+}
+
+/*
+ * The root tree is where the kernel edits it: debugfs shows it cut off or not at
+ * all once there are producers (known issues).
+ */
+static void read_tree(struct __test_metadata *_metadata)
+{
+	unsigned char page[KHO_MAP_PAGE_MAX];
+	u64 fdt = 0;
+	u32 len;
+
+	ASSERT_EQ(0, no_kcore);
+	ASSERT_EQ(0, no_symbol);
+	/* its first member is the tree's address */
+	ASSERT_EQ(0, kho_kcore_virt(&kcore, kho_out, &fdt, sizeof(fdt)));
+	tree_at = kho_kcore_to_phys(&kcore, fdt);
+	ASSERT_EQ(0, kho_kcore_virt(&kcore, fdt, page, page_size())) {
+		TH_LOG("kho_out begins with 0x%llx, where no tree can be", fdt);
+	}
+	/* a device tree begins with its magic number and length, big endian */
+	len = (u32)page[4] << 24 | page[5] << 16 | page[6] << 8 | page[7];
+	memset(&problems, 0, sizeof(problems));
+	kho_check_root(page, len < page_size() ? len : page_size(), KHO_COMPATIBLE,
+		       &root, &problems);
+	no_problems(_metadata, "the outgoing tree");
+}
+
+static void read_map(struct __test_metadata *_metadata)
+{
+	int err;
+
+	read_tree(_metadata);
+	memset(&problems, 0, sizeof(problems));
+	err = kho_map_read(&map, __builtin_ctzll(page_size()), root.map, read_page,
+			   &kcore, &problems);
+	no_problems(_metadata, "the map");
+	ASSERT_EQ(0, err);
+}
+
+static u64 size_of(const struct kho_kept *k)
+{
+	return page_size() << k->order;
+}
+
+KHO_TEST_WHERE(r1, nodes_are_pages_of_ram, closed())
+{
+	int n = kho_scratch_read(OUT, scratch, ARRAY_SIZE(scratch));
+
+	read_map(_metadata);
+	ASSERT_LT(0, n);
+	for (size_t i = 0; i < map.nr_nodes; i++) {
+		/* the next kernel's image and early memory go into scratch */
+		EXPECT_TRUE(kho_in_ram(map.node[i], page_size()) &&
+			    !kho_regions_overlap(scratch, n, map.node[i], page_size())) {
+			TH_LOG("page of the tree at 0x%llx: not RAM, or in scratch",
+			       map.node[i]);
+		}
+	}
+	/* a root, and a way down to the bitmaps */
+	EXPECT_LE(kho_map_levels(map.page_shift), map.nr_nodes);
+}
+
+KHO_TEST_WHERE(s21, keys_are_ram_outside_scratch, closed())
+{
+	int n = kho_scratch_read(OUT, scratch, ARRAY_SIZE(scratch));
+
+	read_map(_metadata);
+	ASSERT_LT(0, n);
+	ASSERT_LT(0, map.nr);
+	for (size_t i = 0; i < map.nr; i++) {
+		const struct kho_kept *k = &map.key[i];
+
+		EXPECT_TRUE(kho_in_ram(k->addr, size_of(k)) &&
+			    !kho_regions_overlap(scratch, n, k->addr, size_of(k))) {
+			TH_LOG("preserved: 0x%llx of order %u: not RAM, or in scratch",
+			       k->addr, k->order);
+		}
+	}
+}
+
+/* larger orders come first, each by address: a key is one number, and they ascend */
+KHO_TEST_WHERE(r4, keys_ascend, closed())
+{
+	u64 before = 0;
+
+	read_map(_metadata);
+	for (size_t i = 0; i < map.nr; i++) {
+		u64 key = kho_map_encode(map.page_shift, &map.key[i]);
+
+		EXPECT_GT(key, before) {
+			TH_LOG("0x%llx of order %u: key 0x%llx after 0x%llx",
+			       map.key[i].addr, map.key[i].order, key, before);
+		}
+		before = key;
+	}
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct kho_kept *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* preserved twice is restored twice */
+KHO_TEST_WHERE(r10, keys_do_not_overlap, closed())
+{
+	read_map(_metadata);
+	qsort(map.key, map.nr, sizeof(*map.key), by_address);
+	for (size_t i = 1; i < map.nr; i++) {
+		const struct kho_kept *a = &map.key[i - 1], *b = &map.key[i];
+
+		EXPECT_LE(a->addr + size_of(a), b->addr) {
+			TH_LOG("0x%llx of order %u and 0x%llx of order %u overlap",
+			       a->addr, a->order, b->addr, b->order);
+		}
+	}
+}
+
+KHO_TEST_WHERE(f11, tree_is_preserved, closed())
+{
+	read_map(_metadata);
+	EXPECT_TRUE(kho_map_has(&map, tree_at, 0)) {
+		TH_LOG("the tree's page at 0x%llx is not in the map", tree_at);
+	}
+}
+
+KHO_TEST_WHERE(f13, blobs_are_preserved, closed())
+{
+	read_map(_metadata);
+	ASSERT_LT(0, root.nr);
+	for (int i = 0; i < root.nr; i++) {
+		const struct kho_subnode *s = &root.sub[i];
+
+		EXPECT_EQ(s->data + s->size, kho_map_first_gap(&map, s->data, s->size)) {
+			TH_LOG("%s: 0x%llx of %llu bytes is not preserved as a whole",
+			       s->name, s->data, s->size);
+		}
+	}
+}
+
+/* what the command line's reservations and the tree itself take, key by key */
+static const char *plain_producers(void)
+{
+	return closed() ?: kho_generation() < 0 ?
+	       "not in a machine of khotest: who else preserves memory is not known" : NULL;
+}
+
+static void read_reservations(struct __test_metadata *_metadata)
+{
+	struct kho_blob b;
+
+	memset(&resv, 0, sizeof(resv));
+	if (kho_read_file(OUT "/sub_fdts/memblock", &b))
+		return;
+	memset(&problems, 0, sizeof(problems));
+	kho_check_memblock(b.data, b.len, &resv, &problems);
+	kho_blob_free(&b);
+	no_problems(_metadata, OUT "/sub_fdts/memblock");
+}
+
+KHO_TEST_WHERE(r10, runs_are_split_into_largest_orders, plain_producers())
+{
+	struct kho_asked asked[KHO_ASKED_MAX];
+	struct kho_refused refused;
+
+	read_map(_metadata);
+	read_reservations(_metadata);
+	EXPECT_EQ(kho_reserve_asked(NULL, asked, &refused), resv.nr);
+	for (int i = 0; i < resv.nr; i++) {
+		const struct kho_region *r = &resv.range[i];
+		struct kho_kept k[KEYS_MAX];
+		size_t n = kho_map_split(map.page_shift, r->addr, r->size / page_size(),
+					 k, KEYS_MAX);
+
+		for (size_t j = 0; j < n && j < KEYS_MAX; j++) {
+			EXPECT_TRUE(kho_map_has(&map, k[j].addr, k[j].order)) {
+				TH_LOG("%s: no key for 0x%llx of order %u", resv.name[i],
+				       k[j].addr, k[j].order);
+			}
+		}
+	}
+}
+
+KHO_TEST_WHERE(r2, nothing_else_is_preserved, plain_producers())
+{
+	read_map(_metadata);
+	read_reservations(_metadata);
+	for (size_t i = 0; i < map.nr; i++) {
+		const struct kho_kept *k = &map.key[i];
+		struct kho_region r = { .addr = k->addr, .size = size_of(k) };
+		bool known = k->addr == tree_at && !k->order;
+
+		for (int j = 0; j < root.nr; j++)
+			known |= kho_regions_overlap(&r, 1, root.sub[j].data,
+						     root.sub[j].size);
+		for (int j = 0; j < resv.nr; j++)
+			known |= k->addr >= resv.range[j].addr && k->addr + size_of(k) <=
+				 resv.range[j].addr + resv.range[j].size;
+		EXPECT_TRUE(known) {
+			TH_LOG("preserved, and nobody's: 0x%llx of order %u", k->addr,
+			       k->order);
+		}
+	}
+}
+
+/* what the generation before meant to hand over */
+struct handed {
+	u64 root;
+	u64 nr;
+	struct kho_kept key[KEYS_MAX];
+};
+
+/* all of it is where a key's bits can lead, and the next kernel is to find it */
+KHO_TEST_WHERE(r3, tree_decodes_as_a_whole, plain_producers())
+{
+	struct handed h = { };
+
+	read_map(_metadata);
+	ASSERT_LT(0, map.nr);
+	ASSERT_GE(KEYS_MAX, map.nr);
+	h.root = root.map;
+	h.nr = map.nr;
+	memcpy(h.key, map.key, map.nr * sizeof(*map.key));
+	EXPECT_EQ(0, kho_state_save("map", &h, sizeof(h)));
+}
+
+static const char *no_handover(void)
+{
+	return plain_producers() ?: kho_handed_over() == 1 ? NULL :
+	       "cold boot: nothing was handed over";
+}
+
+static void read_handed(struct __test_metadata *_metadata, struct handed *h)
+{
+	struct kho_blob b;
+
+	ASSERT_EQ(0, kho_state_load("map", kho_generation() - 1, &b));
+	ASSERT_EQ(sizeof(*h), b.len);
+	memcpy(h, b.data, sizeof(*h));
+	kho_blob_free(&b);
+	ASSERT_GE(KEYS_MAX, h->nr);
+}
+
+KHO_TEST_WHERE(r9, map_of_the_kernel_before_was_handed_over, no_handover())
+{
+	struct kho_root in;
+	struct kho_blob b;
+	struct handed h;
+
+	read_handed(_metadata, &h);
+	ASSERT_EQ(0, kho_read_file(IN "/fdt", &b));
+	memset(&problems, 0, sizeof(problems));
+	kho_check_root(b.data, b.len, KHO_COMPATIBLE, &in, &problems);
+	kho_blob_free(&b);
+	no_problems(_metadata, IN "/fdt");
+	EXPECT_EQ(h.root, in.map);
+}
+
+/*
+ * Nobody restores here, and what was reserved in early boot the page allocator
+ * never has: not even what belongs to a reservation that nobody asks for now.
+ */
+KHO_TEST_WHERE(r12, all_keys_are_reserved, no_handover())
+{
+	struct handed h;
+	u64 first, flags;
+
+	read_handed(_metadata, &h);
+	ASSERT_LT(0, h.nr);
+	for (u64 i = 0; i < h.nr; i++) {
+		const struct kho_kept *k = &h.key[i];
+
+		EXPECT_EQ(0, kho_pages_marked(k->addr, size_of(k), KHO_PAGES_ALLOCATED,
+					      &first, &flags)) {
+			TH_LOG("0x%llx of order %u: 0x%llx is the page allocator's (0x%llx)",
+			       k->addr, k->order, first, flags);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
