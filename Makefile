@@ -4,6 +4,7 @@
 #
 #   make run_tests   provide a kernel and packages, run the suite, leave results
 #   make check       prove the suite itself
+#   make mutants     put defects into the kernel and see that each is noticed
 #   make bench       what the suite costs, against a bare boot
 #   make             build the programs: build/khotest
 #
@@ -12,6 +13,7 @@
 # KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
+# MUTANT=name            only that one
 # PROFILE=quick          only what a developer runs before each commit
 # PROFILE=full           all, and the kernels built that some scenarios need beside
 #                        the one under test; without them these are skipped
@@ -66,8 +68,8 @@ check:
 bench: kernel all
 	@tests/bench "$$(cat build/kernel)"
 
-mutants: all
-	@tests/mutants
+mutants: all kernel
+	@tests/mutants $(MUTANT)
 
 clean:
 	rm -rf build
