@@ -750,6 +750,24 @@ KHO_TEST(s7, default_sizes_follow_boot_allocations)
 	EXPECT_LE(scratch_align(), sum);
 }
 
+/* the global region is for what the lowmem region does not cover */
+KHO_TEST(s8, nothing_is_counted_twice)
+{
+	static struct kho_region ram[256];
+	int n = kho_iomem_ram(ram, ARRAY_SIZE(ram));
+	struct kho_sizes s;
+
+	if (kho_scratch_asked(scratch_cmdline(), &s) && !s.scaled)
+		SKIP(return, "kho_scratch= gives the sizes");
+	ASSERT_LT(0, n);
+	for (int i = 0; i < n; i++)
+		if (ram[i].addr + ram[i].size > 1ULL << 32)
+			SKIP(return, "memory beyond what the lowmem region is for");
+	READ_SCRATCH();
+	ASSERT_LT(1, nr_scratch);
+	EXPECT_EQ(0, scratch[1].size);
+}
+
 KHO_TEST(s8, huge_pages_of_the_boot_are_not_counted)
 {
 	const u64 gib = 1ULL << 30;
