@@ -148,7 +148,8 @@ KHO_SCENARIO(variant) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.variant",
 	.summary = "deferred struct page init, huge pages at boot, KHO on by default",
-	.nr_nodes = 2, .node = { { 4096, 1 }, { 512, 1 } }, .low_mib = 1024,
+	/* one CPU: see Documentation/known-issues/stopped-cpu-still-runs.rst */
+	.nr_nodes = 2, .node = { { 4096, 1 }, { 512, 0 } }, .low_mib = 1024,
 	.cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8",
 	.programs = CONTRACT,
 	.steps =
