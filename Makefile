@@ -11,6 +11,7 @@
 # KSRC=/path/to/linux    kernel source, instead of Debian's
 # LINUX_SOURCE=package   Debian's package of it (linux-source-7.3)
 # KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
+# MODULE=/path/kho_producer.ko   the test producer, built for KERNEL
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
 # MUTANT=name            only that one
@@ -44,6 +45,9 @@ kernel: packages
 	@new=$$(mktemp build/kernel.XXXXXX) && \
 		if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > $$new && \
 		mv $$new build/kernel
+	@new=$$(mktemp build/module.XXXXXX) && \
+		if [ -n "$(KERNEL)" ]; then echo "$(MODULE)"; else scripts/provide module || true; fi > $$new && \
+		mv $$new build/module
 
 also: packages
 	@mkdir -p build
@@ -59,6 +63,7 @@ run_tests:
 	@set --; $(if $(ALSO),while read -r also; do set -- "$$@" --also "$$also"; done < build/also;) \
 	build/khotest run "$$@" --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
 		$(if $(PROFILE),--profile $(PROFILE)) \
+		$$(sed -n 's/^./--module &/p' build/module) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
 
 check:

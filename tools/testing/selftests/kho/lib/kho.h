@@ -17,6 +17,8 @@
 #include "types.h"
 
 #define KHO_DEBUGFS	"/sys/kernel/debug/kho"
+/* where machines of the suite have the test producer */
+#define KHO_MODULE	"/kho/kho_producer.ko"
 
 /* more regions than any machine of today has; what is more is an error */
 #define KHO_REGIONS_MAX	1026

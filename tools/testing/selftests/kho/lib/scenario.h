@@ -40,6 +40,8 @@ enum {
 	 * comes after, and nothing of what they save is carried on
 	 */
 	KHO_SC_LOAD_FIRST	= 1 << 6,
+	/* the test producer's module is carried along; skipped where there is none */
+	KHO_SC_MODULE		= 1 << 7,
 };
 
 /**

@@ -41,6 +41,7 @@ struct scenario {
  * @also: more kernels, that scenarios ask for by name
  * @nr_also: how many
  * @kconfig: its configuration file, NULL to look for it
+ * @module: kho_producer.ko built for it, or NULL
  * @results: directory for all that comes out
  * @programs: directory of the suite's programs
  * @own: directory of khotest itself
@@ -62,6 +63,7 @@ struct options {
 	} also[ALSO_MAX];
 	int nr_also;
 	const char *kconfig;
+	const char *module;
 	const char *results;
 	const char *programs;
 	const char *own;

@@ -237,6 +237,16 @@ int initramfs_write(const char *path, const struct scenario *s,
 			err = add_host_program(&a, s->decl.files[i], why, size);
 	if (!err && scenario_uses(s, KHO_BY_KEXEC_LOAD))
 		err = add_host_program(&a, "kexec", why, size);
+	if (!err && s->decl.flags & KHO_SC_MODULE) {
+		if (o->module) {
+			err = add_file(&a, KHO_MODULE + 1, o->module, 0644);
+			if (err)
+				snprintf(why, size, "%s: %s", o->module, strerror(-err));
+		} else {
+			snprintf(why, size, "no kho_producer.ko for this kernel: --module FILE");
+			err = -ENOPKG;
+		}
+	}
 	for (int i = 0; !err; i++) {
 		const char *image = options_kernel(o, kernel);
 

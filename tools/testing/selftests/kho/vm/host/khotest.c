@@ -35,6 +35,7 @@ static const char usage[] =
 "  --kconfig FILE        its configuration (else looked for beside it and in it)\n"
 "  --also NAME=IMAGE     a kernel that some scenarios go to or come from: previous,\n"
 "                        nokho, variant (see README.md)\n"
+"  --module FILE         kho_producer.ko, built for it\n"
 "  --profile NAME        without NAMEs: quick, or full, which is all (full)\n"
 "  --results DIR         directory to make and to leave all in (results/TIME)\n"
 "  --generations N       instead of what the scenario declares\n"
@@ -169,6 +170,7 @@ static int run_scenarios(int argc, char **argv)
 		{ "kernel", required_argument, NULL, 'k' },
 		{ "kconfig", required_argument, NULL, 'c' },
 		{ "also", required_argument, NULL, 'A' },
+		{ "module", required_argument, NULL, 'M' },
 		{ "profile", required_argument, NULL, 'P' },
 		{ "results", required_argument, NULL, 'r' },
 		{ "generations", required_argument, NULL, 'g' },
@@ -186,6 +188,7 @@ static int run_scenarios(int argc, char **argv)
 	char known[PATH_MAX + 32], before[PATH_MAX + 32], dir[PATH_MAX];
 	char why[1024], qemu[PATH_MAX];
 	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
+	char module[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
 	bool quick = false;
@@ -207,6 +210,13 @@ static int run_scenarios(int argc, char **argv)
 		case 'A':
 			if (!name_kernel(&o, optarg))
 				return EX_CANNOT;
+			break;
+		case 'M':
+			if (access(optarg, R_OK)) {
+				complain("--module %s: %s", optarg, strerror(errno));
+				return EX_CANNOT;
+			}
+			o.module = optarg;
 			break;
 		case 'P':
 			if (strcmp(optarg, "quick") && strcmp(optarg, "full")) {
@@ -269,6 +279,8 @@ static int run_scenarios(int argc, char **argv)
 	k.path = o.kernel;
 	if (o.kconfig && realpath(o.kconfig, kconfig))
 		o.kconfig = kconfig;
+	if (o.module && realpath(o.module, module))
+		o.module = module;
 	if (realpath(o.programs, programs))
 		o.programs = programs;
 	if (!find_program(qemu_binary(), qemu, sizeof(qemu))) {

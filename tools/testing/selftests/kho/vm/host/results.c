@@ -251,6 +251,7 @@ static char *repeat(const struct scenario *s, const struct options *o)
 	const char *const option[][2] = {
 		{ "--kernel", o->kernel },
 		{ "--kconfig", o->kconfig },
+		{ "--module", s->decl.flags & KHO_SC_MODULE ? o->module : NULL },
 		{ "--generations", o->generations ? gens : NULL },
 		{ "--append", o->append },
 		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
