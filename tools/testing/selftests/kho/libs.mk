@@ -29,7 +29,7 @@ KHO_QUIET := $(if $(call kho_links,,-Wl$(kho_comma)--no-warnings),-Wl$(kho_comma
 ifeq ($(call kho_links,libfdt.h,$(KHO_STATIC) -lfdt),y)
 KHO_FDT := y
 else
-$(call kho_without,libfdt,kho_fdt kho_chain kho_kexec_tools kho_reserve kho_faults kho_map,libfdt-dev)
+$(call kho_without,libfdt,kho_fdt kho_chain kho_kexec_tools kho_reserve kho_faults kho_map kho_api,libfdt-dev)
 endif
 
 ifeq ($(call kho_links,numa.h,$(KHO_STATIC) -lnuma),y)
