@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The suite in machines of its own: KHO_KERNEL=<image> says with which kernel.
+# The suite in machines of its own: KHO_KERNEL=<image> says with which kernel,
+# KHO_MODULE=<kho_producer.ko> with which test producer if not the one beside this.
 # Nothing here touches the machine it runs on.
 
 dir=$(dirname "$0")
@@ -17,4 +18,7 @@ if [ ! -x "$dir/khotest" ]; then
 fi
 results=${KHO_RESULTS:-$(mktemp -d)}
 echo "# results: $results"
-exec "$dir/khotest" run --kernel "$KHO_KERNEL" --results "$results" ${KHO_SCENARIOS:+$KHO_SCENARIOS}
+if [ -z "$KHO_MODULE" ] && [ -f "$dir/kmod/kho_producer.ko" ]; then
+	KHO_MODULE=$dir/kmod/kho_producer.ko
+fi
+exec "$dir/khotest" run --kernel "$KHO_KERNEL" ${KHO_MODULE:+--module "$KHO_MODULE"} --results "$results" ${KHO_SCENARIOS:+$KHO_SCENARIOS}

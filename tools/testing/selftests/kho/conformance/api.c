@@ -130,7 +130,20 @@ static void __attribute__((constructor(2000))) begin(void)
 
 static const char *no_producer(void)
 {
-	return kho_why_not() ?: no_module == -ENOENT ? "there is no " KHO_MODULE : NULL;
+	if (kho_why_not())
+		return kho_why_not();
+	switch (no_module) {
+	case -ENOENT:
+		return "there is no " KHO_MODULE;
+	case -ENOEXEC:
+		return KHO_MODULE " was built for another kernel";
+	case -ENOSYS:
+	case -EPERM:
+	case -EKEYREJECTED:
+	case -ENOKEY:
+		return "this kernel takes no modules, or none without a signature";
+	}
+	return NULL;
 }
 
 static const char *no_map(void)
