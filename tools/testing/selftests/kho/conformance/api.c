@@ -125,7 +125,8 @@ static void __attribute__((constructor(2000))) begin(void)
 	no_symbol = kho_symbol("kho_out", &kho_out);
 	if (!no_kcore && !no_symbol)
 		no_before = map_into(&before, &p);
-	no_module = load();
+	/* CONFIG_MODULES */
+	no_module = access("/proc/modules", F_OK) ? -EPERM : load();
 }
 
 static const char *no_producer(void)
@@ -137,7 +138,6 @@ static const char *no_producer(void)
 		return "there is no " KHO_MODULE;
 	case -ENOEXEC:
 		return KHO_MODULE " was built for another kernel";
-	case -ENOSYS:
 	case -EPERM:
 	case -EKEYREJECTED:
 	case -ENOKEY:
