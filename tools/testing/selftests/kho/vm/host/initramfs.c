@@ -239,7 +239,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 		err = add_host_program(&a, "kexec", why, size);
 	if (!err && s->decl.flags & KHO_SC_MODULE) {
 		if (o->module) {
-			err = add_file(&a, KHO_MODULE + 1, o->module, 0644);
+			err = add_file(&a, &KHO_MODULE[1], o->module, 0644);
 			if (err)
 				snprintf(why, size, "%s: %s", o->module, strerror(-err));
 		} else {
