@@ -5,6 +5,7 @@
 #   make run_tests   provide a kernel and packages, run the suite, leave results
 #   make check       prove the suite itself
 #   make mutants     put defects into the kernel and see that each is noticed
+#   make debug       the in-kernel API on a kernel with KASAN, lockdep, kmemleak and more
 #   make bench       what the suite costs, against a bare boot
 #   make             build the programs: build/khotest
 #
@@ -60,17 +61,25 @@ run_tests:
 	@$(MAKE) --no-print-directory all
 	$(call say,3 of 3: machines; results in $(RESULTS))
 	@mkdir -p $(RESULTS)
-	@set --; $(if $(ALSO),while read -r also; do set -- "$$@" --also "$$also"; done < build/also;) \
+	@set --; $(if $(ALSO),while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < build/also;) \
 	build/khotest run "$$@" --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
 		$(if $(PROFILE),--profile $(PROFILE)) \
 		$$(sed -n 's/^./--module &/p' build/module) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
+
+debug: kernel all
+	@new=$$(mktemp build/debug.XXXXXX) && scripts/provide debug > $$new && mv $$new build/debug
+	@mkdir -p $(RESULTS)
+	@set --; while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < build/debug; \
+	build/khotest run "$$@" --kernel "$$(cat build/kernel)" --results $(RESULTS) \
+		conformance.debug conformance.model.debug > $(RESULTS)/ktap.log
 
 check:
 	@scripts/provide packages $(PACKAGES) $(CHECK_PACKAGES)
 	@tests/check
 
 bench: kernel all
+	@scripts/provide packages jq
 	@tests/bench "$$(cat build/kernel)"
 
 mutants: all kernel
@@ -79,4 +88,4 @@ mutants: all kernel
 clean:
 	rm -rf build
 
-.PHONY: all packages ksrc kernel also run_tests check bench mutants clean
+.PHONY: all packages ksrc kernel also run_tests debug check bench mutants clean

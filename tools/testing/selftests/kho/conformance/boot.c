@@ -37,6 +37,18 @@ KHO_SCENARIO(ways) = {
 		"kexec kho=on\n",
 };
 
+/*
+ * What tools/testing/selftests/kho of the kernel does, on the machine it does it
+ * on: "make mutants" asks what that would have noticed.
+ */
+KHO_SCENARIO(own_test) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.own_test",
+	.summary = "the kernel's own test of KHO: one kexec, and what its log says then",
+	.memory_mib = 1024, .cpus = 2, .flags = KHO_SC_OWN_TEST | KHO_SC_ON_DEMAND,
+	.cmdline = "kho=on loglevel=7", .programs = { "kho_boot" }, .generations = 2,
+};
+
 KHO_SCENARIO(kdump) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.kdump",
@@ -134,6 +146,7 @@ static bool explained(const char *line)
 {
 	const struct kho_boot *b = boot();
 	bool refused = b->step.refused;
+	bool live = b->on && kho_cmdline_bool(b->step.cmdline, "liveupdate") == 1;
 	const struct {
 		bool may;
 		const char *like;
@@ -144,7 +157,7 @@ static bool explained(const char *line)
 		{ b->count && b->on, "KHO: exec from: * (count [0-9]*)" },
 		{ b->step.anew, "KHO: kexec-metadata *" },
 		{ b->step.anew, "KHO: broken KHO subnode 'kexec-metadata'" },
-		{ b->step.anew, "KHO: node kexec-metadata prop * has invalid length: *" },
+		{ b->step.anew, "KHO: node * prop * has invalid length: *" },
 		{ b->step.way == KHO_BY_CRASH, "KHO: disabled in the kdump kernel" },
 		{ b->step.off, "KHO: Failed to reserve * scratch *" },
 		{ b->step.off, "KHO: Failed to reserve scratch area, disabling kexec handover" },
@@ -154,6 +167,10 @@ static bool explained(const char *line)
 		{ refused, "KHO: disabling KHO revival*" },
 		{ b->handed_over, "luo: Retrieved live update data, liveupdate number: [0-9]*" },
 		{ !b->on, "luo: Disabling liveupdate because KHO is disabled" },
+		/* CONFIG_LIVEUPDATE_TEST: files there are none yet, but those that came */
+		{ live, "liveupdate test: Registered 3 FLBs with file handler: \\[*\\]" },
+		{ live && b->handed_over,
+		  "liveupdate test: liveupdate-test-flb-v[0-2]: found flb data from *" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
@@ -174,6 +191,7 @@ KHO_TEST_WHERE(log1, each_line_is_explained, not_here())
 		if (n < 0 && n != -EPIPE)
 			break;
 		if (n < 0 || (strncmp(line, "KHO: ", 5) && strncmp(line, "luo: ", 5) &&
+			      strncmp(line, "liveupdate test: ", 17) &&
 			      /* the only word of a kho_init() that failed */
 			      strncmp(line, "Freeing  memory: ", 17)) ||
 		    explained(line))
@@ -253,11 +271,112 @@ KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 /* the kernel's own test, where it is built in: lib/test_kho.c */
 KHO_TEST_WHERE(kt1, own_test_restores, not_here())
 {
-	if (!boot()->on || access("/sys/module/test_kho", F_OK))
-		SKIP(return, "the kernel's own test is not built in, or KHO is off");
+	if (!boot()->on || !kho_own_test())
+		SKIP(return, "the kernel's own test does not run, or KHO is off");
 	/* what one kernel saves the next one restores */
 	EXPECT_EQ(boot()->count & 1, has("KHO restore succeeded"));
 	EXPECT_EQ(0, has("KHO restore failed"));
+}
+
+static const char *no_setup_data(void)
+{
+	return not_here() ?: access("/sys/kernel/boot_params", F_OK) ?
+	       "no /sys/kernel/boot_params: another architecture" : NULL;
+}
+
+/* the three parts of a kernel that KASLR moves together, as /proc/iomem has them */
+static const char * const parts[] = { "Kernel code", "Kernel data", "Kernel bss" };
+
+/* how many of them there are */
+static int read_parts(struct kho_region *part)
+{
+	char *line, *save = NULL;
+	struct kho_blob b;
+	int seen = 0;
+
+	if (kho_read_file("/proc/iomem", &b))
+		return -1;
+	for (line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned long long start, end;
+		int at = 0;
+
+		if (sscanf(line, " %llx-%llx : %n", &start, &end, &at) != 2)
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+			if (strcmp(line + at, parts[i]))
+				continue;
+			part[i].addr = start;
+			part[i].size = end - start + 1;
+			seen++;
+		}
+	}
+	kho_blob_free(&b);
+	return seen;
+}
+
+/*
+ * It was loaded into scratch and goes nowhere else, KASLR or not: what is outside
+ * may be preserved.
+ */
+KHO_TEST_WHERE(kx2, kernel_is_in_scratch, no_setup_data())
+{
+	static struct kho_region r[KHO_REGIONS_MAX];
+	struct kho_region part[ARRAY_SIZE(parts)];
+	int n;
+
+	if (!boot()->on || !boot()->handed_over)
+		SKIP(return, "not a handover into a kernel with KHO on");
+	ASSERT_EQ(ARRAY_SIZE(parts), read_parts(part));
+	n = kho_scratch_read(KHO_DEBUGFS "/out", r, KHO_REGIONS_MAX);
+	ASSERT_LT(0, n);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		bool in = false;
+
+		for (int j = 0; j < n; j++)
+			in |= part[i].addr >= r[j].addr &&
+			      part[i].addr + part[i].size <= r[j].addr + r[j].size;
+		EXPECT_TRUE(in) {
+			TH_LOG("%s of %llu bytes at 0x%llx is not in scratch", parts[i],
+			       part[i].size, part[i].addr);
+		}
+	}
+}
+
+/* where kernels were, for those that come */
+struct places {
+	u64 addr;
+	u32 kernels;
+	u32 moved;
+};
+
+/* else all of the above was said of one and the same place */
+KHO_TEST_WHERE(kx2, kaslr_finds_several_places, no_setup_data())
+{
+	struct kho_region part[ARRAY_SIZE(parts)];
+	struct places p = { };
+	struct kho_blob b;
+
+	if (strcmp(kho_scenario_name(), "conformance.reserve.kaslr"))
+		SKIP(return, "for another scenario");
+	if (!kho_config("CONFIG_RANDOMIZE_BASE"))
+		SKIP(return, "this kernel is built without KASLR");
+	ASSERT_EQ(ARRAY_SIZE(parts), read_parts(part));
+	/* the cold boot has all of memory to choose from */
+	if (kho_generation() > 1) {
+		ASSERT_EQ(0, kho_state_load("places", kho_generation() - 1, &b));
+		ASSERT_EQ(sizeof(p), b.len);
+		memcpy(&p, b.data, sizeof(p));
+		kho_blob_free(&b);
+		p.moved += part[0].addr != p.addr;
+	}
+	p.kernels += kho_generation() > 0;
+	p.addr = part[0].addr;
+	ASSERT_EQ(0, kho_state_save("places", &p, sizeof(p)));
+	if (p.kernels < 4)
+		SKIP(return, "the generations to come are compared with this one");
+	EXPECT_LT(0, p.moved) {
+		TH_LOG("%u kernels, all of them at 0x%llx", p.kernels, p.addr);
+	}
 }
 
 /* payload of struct kho_data in arch/x86/include/uapi/asm/setup_data.h */
@@ -270,12 +389,6 @@ struct kho_data {
 
 #define SETUP_KEXEC_KHO	10
 #define SETUP_DATA	"/sys/kernel/boot_params/setup_data"
-
-static const char *no_setup_data(void)
-{
-	return not_here() ?: access("/sys/kernel/boot_params", F_OK) ?
-	       "no /sys/kernel/boot_params: another architecture" : NULL;
-}
 
 /* setup_data entries of KHO's type; the last one's content */
 static int kho_setup_data(struct kho_blob *blob)

@@ -150,6 +150,7 @@ KHO_SCENARIO(variant) = {
 	.summary = "deferred struct page init, huge pages at boot, KHO on by default",
 	/* one CPU: see Documentation/known-issues/stopped-cpu-still-runs.rst */
 	.nr_nodes = 2, .node = { { 4096, 1 }, { 512, 0 } }, .low_mib = 1024,
+	.flags = KHO_SC_OWN_TEST,
 	.cmdline = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=8",
 	.programs = CONTRACT,
 	.steps =
@@ -236,12 +237,11 @@ static void expect_listing(struct __test_metadata *_metadata, const char *path,
 static const char *producers(void)
 {
 	struct kho_asked asked[KHO_ASKED_MAX];
-	bool test = !access("/sys/module/test_kho", F_OK);
 	static char want[128];
 
 	snprintf(want, sizeof(want), "%skexec-metadata %s%s",
 		 kho_cmdline_bool(NULL, "liveupdate") == 1 ? "LUO " : "",
-		 test && !(kho_boot_of(kho_generation())->count & 1) ? "kho_test " : "",
+		 kho_own_test() && !(kho_boot_of(kho_generation())->count & 1) ? "kho_test " : "",
 		 kho_reserve_asked(NULL, asked, NULL) ? "memblock " : "");
 	return want;
 }
@@ -767,6 +767,29 @@ KHO_TEST(s8, nothing_is_counted_twice)
 	READ_SCRATCH();
 	ASSERT_LT(1, nr_scratch);
 	EXPECT_EQ(0, scratch[1].size);
+}
+
+/*
+ * What is allocated on a node is allocated, too: scale times all of it is what the
+ * first two regions have together, and the nodes' regions are no more but for each
+ * being rounded up to a whole block.
+ */
+KHO_TEST(s8, nodes_count_what_is_theirs)
+{
+	u64 all, nodes = 0;
+	struct kho_sizes s;
+
+	if (kho_scratch_asked(scratch_cmdline(), &s) && !s.scaled)
+		SKIP(return, "kho_scratch= gives the sizes");
+	READ_SCRATCH();
+	ASSERT_LT(2, nr_scratch);
+	all = scratch[0].size + scratch[1].size;
+	for (int i = 2; i < nr_scratch; i++)
+		nodes += scratch[i].size;
+	EXPECT_LT(nodes, all + (nr_scratch - 2) * scratch_align()) {
+		TH_LOG("%llu MiB for all, %llu MiB for %d nodes", all >> 20, nodes >> 20,
+		       nr_scratch - 2);
+	}
 }
 
 KHO_TEST(s8, huge_pages_of_the_boot_are_not_counted)

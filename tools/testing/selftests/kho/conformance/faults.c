@@ -180,8 +180,12 @@ static bool damage(char *fdt, enum fault f)
 		return node >= 0 && !fdt_setprop_inplace(fdt, node, "blob-size", &small,
 							 sizeof(small));
 	case METADATA_BROKEN:
-		return node >= 0 && !fdt_setprop(fdt, node, "preserved-data", &cut,
-						 sizeof(cut));
+		/* and one that comes before all that are in order */
+		return node >= 0 && fdt_totalsize(fdt) <= 4096 - 128 &&
+		       !fdt_setprop(fdt, node, "preserved-data", &cut, sizeof(cut)) &&
+		       !fdt_open_into(fdt, fdt, fdt_totalsize(fdt) + 128) &&
+		       (node = fdt_add_subnode(fdt, 0, "broken")) >= 0 &&
+		       !fdt_setprop(fdt, node, "preserved-data", &cut, sizeof(cut));
 	case METADATA_VERSION:
 	case MEMBLOCK_VERSION:
 		return damage_blob(fdt, f);
@@ -272,6 +276,7 @@ KHO_TEST_WHERE(k4, metadata_too_short, not_handed(METADATA_SHORT))
 KHO_TEST_WHERE(d12, broken_node_is_passed_over, not_handed(METADATA_BROKEN))
 {
 	EXPECT_LE(1, has("KHO: node kexec-metadata prop preserved-data has invalid length"));
+	EXPECT_EQ(1, has("KHO: node broken prop preserved-data has invalid length"));
 	EXPECT_NE(0, access(KHO_DEBUGFS "/in/sub_fdts/kexec-metadata", F_OK));
 	EXPECT_EQ(0, access(KHO_DEBUGFS "/in/sub_fdts/memblock", F_OK));
 }

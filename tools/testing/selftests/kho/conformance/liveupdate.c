@@ -20,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/liveupdate.h>
 #include <linux/memfd.h>
 
 #include "fdt_check.h"
+#include "luo.h"
 
 /* newer than some C libraries */
 #ifndef F_SEAL_EXEC
@@ -31,7 +31,8 @@
 #endif
 
 #define OUT	KHO_DEBUGFS "/out"
-#define DEVICE	"/dev/liveupdate"
+#define PAGE	4096
+#define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define BATTERY	{ "kho_boot", "kho_debugfs", "kho_liveupdate" }
 
 /* entries in a page, behind a header of 16 bytes: abi/luo.h, abi/block.h */
@@ -51,7 +52,7 @@ KHO_SCENARIO(blocks) = {
 	.name = "conformance.liveupdate.blocks",
 	.summary = "sessions and files below, at and above what a block holds",
 	.memory_mib = 512, .cpus = 1,
-	.cmdline = "kho=on liveupdate=on", .programs = BATTERY, .generations = 13,
+	.cmdline = "kho=on liveupdate=on", .programs = BATTERY, .generations = 14,
 };
 
 KHO_SCENARIO(duplicate) = {
@@ -132,6 +133,8 @@ static const struct plan blocks_plan[] = {
 	/* a name that is refused, where the block has room and where it had none */
 	{ .sessions = PER_BLOCK_SESSIONS - 1, .duplicate = true },
 	{ .sessions = PER_BLOCK_SESSIONS + 1, .duplicate = true },
+	/* one, and no more */
+	{ .sessions = 1 },
 };
 
 static const struct plan kinds_plan[] = {
@@ -180,6 +183,13 @@ static const char *no_luo(void)
 	       "live update is off in this generation";
 }
 
+/* data that goes with files is registered by the kernel's own test alone */
+static const char *no_flbs(void)
+{
+	return no_luo() ?: kho_config("CONFIG_LIVEUPDATE_TEST") == 1 ? NULL :
+	       "a kernel without CONFIG_LIVEUPDATE_TEST";
+}
+
 /* did the generation before leave anything? */
 static const char *nothing_came(void)
 {
@@ -193,64 +203,11 @@ static const char *nothing_came(void)
 	return NULL;
 }
 
-/* the ioctls; each returns 0 or more, or a negative errno */
-
-static int device(void)
+static int get_name_reserved(int s, char *name, u32 reserved)
 {
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int session(int dev, unsigned long cmd, const char *name)
-{
-	struct liveupdate_ioctl_create_session arg = { .size = sizeof(arg) };
-
-	/* a name of 64 bytes has no NUL, which is what some checks are about */
-	memcpy(arg.name, name, strnlen(name, sizeof(arg.name)));
-	return ioctl(dev, cmd, &arg) ? -errno : arg.fd;
-}
-
-static int create(int dev, const char *name)
-{
-	return session(dev, LIVEUPDATE_IOCTL_CREATE_SESSION, name);
-}
-
-static int retrieve_session(int dev, const char *name)
-{
-	return session(dev, LIVEUPDATE_IOCTL_RETRIEVE_SESSION, name);
-}
-
-static int preserve(int s, int fd, u64 token)
-{
-	struct liveupdate_session_preserve_fd arg = {
-		.size = sizeof(arg), .fd = fd, .token = token,
-	};
-
-	return ioctl(s, LIVEUPDATE_SESSION_PRESERVE_FD, &arg) ? -errno : 0;
-}
-
-static int retrieve(int s, u64 token)
-{
-	struct liveupdate_session_retrieve_fd arg = {
-		.size = sizeof(arg), .fd = -1, .token = token,
-	};
-
-	return ioctl(s, LIVEUPDATE_SESSION_RETRIEVE_FD, &arg) ? -errno : arg.fd;
-}
-
-static int finish(int s, u32 reserved)
-{
-	struct liveupdate_session_finish arg = {
+	struct liveupdate_session_get_name arg = {
 		.size = sizeof(arg), .reserved = reserved,
 	};
-
-	return ioctl(s, LIVEUPDATE_SESSION_FINISH, &arg) ? -errno : 0;
-}
-
-static int get_name(int s, char *name)
-{
-	struct liveupdate_session_get_name arg = { .size = sizeof(arg) };
 
 	if (ioctl(s, LIVEUPDATE_SESSION_GET_NAME, &arg))
 		return -errno;
@@ -258,27 +215,71 @@ static int get_name(int s, char *name)
 	return 0;
 }
 
-/* a memfd of some bytes of pattern */
-static int patterned(size_t size, u64 seed)
+static int get_name(int s, char *name)
 {
-	int fd = memfd_create("kho", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *p;
+	return get_name_reserved(s, name, 0);
+}
 
-	if (fd < 0 || !size)
-		return fd;
-	if (ftruncate(fd, size))
-		return -1;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return -1;
-	kho_pattern_fill(p, size, seed);
-	munmap(p, size);
-	return fd;
+/* take memory, write to each page of it, and give it back */
+static void soil(size_t len)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		for (size_t i = 0; p != MAP_FAILED && i < len; i += PAGE)
+			p[i] = 1;
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* take memory until the kernel has to look for more, and give it back */
+static void pressure(void)
+{
+	u64 kib = 0;
+
+	if (kho_meminfo("MemAvailable", &kib))
+		return;
+	soil((kib << 10) / 10 * 9);
+	kho_write(DROP_CACHES, "3");
+}
+
+/* a memfd that is missed when it is not given back: half of it is far more than noise */
+#define LARGE		(32 << 20)
+#define LARGE_HALF	(LARGE / 2 / 1024)
+
+static int large(void)
+{
+	int fd = memfd_create("large", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 || fallocate(fd, 0, 0, LARGE) ? -1 : fd;
+}
+
+/* free memory in KiB, without what can be dropped */
+static u64 free_now(void)
+{
+	long pages;
+
+	kho_write(DROP_CACHES, "3");
+	pages = kho_free_pages();
+	return pages > 0 ? pages * (PAGE / 1024) : 0;
+}
+
+/* the same, when it has come to that much, or does not come to it */
+static u64 free_at_last(u64 want)
+{
+	u64 kib = free_now();
+
+	for (int look = 0; look < 10 && kib < want; look++)
+		kib = free_now();
+	return kib;
 }
 
 /* memfds of every kind */
 
-#define PAGE	4096
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /**
@@ -389,7 +390,8 @@ static int make_kind(const struct kind *k, u64 seed)
 	    (k->allocated && fallocate(fd, 0, 0, k->size)) ||
 	    (!k->written_after && write_kind(fd, k, seed)) ||
 	    (k->mode && fchmod(fd, k->mode)) ||
-	    lseek(fd, k->offset, SEEK_SET) < 0 ||
+	    /* not where it is to be in the end: see preserve_kind() */
+	    lseek(fd, k->offset + 5, SEEK_SET) < 0 ||
 	    (k->seals && fcntl(fd, F_ADD_SEALS, k->seals)))
 		return -errno;
 	return fcntl(fd, F_GET_SEALS) == kind_seals(k) ? fd : -EBADMSG;
@@ -439,10 +441,33 @@ static void fail_some(int dev, int s, u64 used)
 	close(fd);
 }
 
+/* make one, preserve it, and go on with it as long as this kernel runs */
+static bool preserve_kind(int s, u64 token, const struct kind *k, u64 seed,
+			  const char *what)
+{
+	int fd = make_kind(k, seed), err;
+
+	if (no(fd >= 0, "%s: %s", what, strerror(-fd)))
+		return false;
+	err = preserve(s, fd, token);
+	if (no(!err, "%s: preserve: %s", what, strerror(-err)))
+		return false;
+	if (k->written_after)
+		err = write_kind(fd, k, seed);
+	if (no(!err, "%s: write: %s", what, strerror(-err)))
+		return false;
+	/* the position is that of the moment of the kexec */
+	return !no(lseek(fd, k->offset, SEEK_SET) == k->offset, "%s: seek: %s", what,
+		   strerror(errno));
+}
+
 static void prepare_kinds(int dev, int gen)
 {
 	int s = create(dev, "kinds"), fd, err;
+	char what[64];
 
+	/* pages that nobody wrote to are zero, whatever was in that memory before */
+	soil(LARGE);
 	/* huge pages where they are asked for; a kernel without has none */
 	fd = open("/sys/kernel/mm/transparent_hugepage/shmem_enabled", O_WRONLY | O_CLOEXEC);
 	err = fd < 0 ? -1 : write(fd, "advise", 6);
@@ -453,29 +478,23 @@ static void prepare_kinds(int dev, int gen)
 	if (no(s >= 0, "session kinds: %s", strerror(-s)))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		fd = make_kind(&kinds[i], kind_seed(gen, i));
-		if (no(fd >= 0, "memfd of kind %zu: %s", i, strerror(-fd)))
+		snprintf(what, sizeof(what), "memfd of kind %zu", i);
+		if (!preserve_kind(s, token_of(i), &kinds[i], kind_seed(gen, i), what))
 			return;
-		err = preserve(s, fd, token_of(i));
-		if (no(!err, "memfd of kind %zu: %s", i, strerror(-err)))
-			return;
-		if (kinds[i].written_after)
-			err = write_kind(fd, &kinds[i], kind_seed(gen, i));
-		if (no(!err, "write to kind %zu: %s", i, strerror(-err)))
-			return;
-		/* the position is that of the moment of the kexec */
-		if (kinds[i].offset)
-			lseek(fd, kinds[i].offset, SEEK_SET);
 	}
 	s = create(dev, "noexec");
-	if (no(s >= 0, "session noexec: %s", strerror(-s)))
+	if (no(s >= 0, "session noexec: %s", strerror(-s)) ||
+	    !preserve_kind(s, 1, &noexec, NOEXEC_SEED, "memfd that cannot be executed"))
 		return;
-	fd = make_kind(&noexec, NOEXEC_SEED);
-	if (no(fd >= 0, "memfd that cannot be executed: %s", strerror(-fd)))
+	s = create(dev, "large");
+	if (no(s >= 0, "session large: %s", strerror(-s)))
 		return;
-	err = preserve(s, fd, 1);
-	if (no(!err, "memfd that cannot be executed: %s", strerror(-err)))
+	fd = large();
+	err = fd < 0 ? -errno : preserve(s, fd, 1);
+	if (no(!err, "large memfd: %s", strerror(-err)))
 		return;
+	/* who preserves it holds it */
+	close(fd);
 	/* the longest name, one with every kind of byte, and none in it */
 	s = create(dev, "0123456789012345678901234567890123456789012345678901234567890!?");
 	if (no(s >= 0, "longest name: %s", strerror(-s)))
@@ -548,6 +567,12 @@ static void prepare(int gen)
 
 /* what came */
 
+/* st_blocks of so many bytes without holes */
+static blkcnt_t blocks_of(size_t size)
+{
+	return (size + PAGE - 1) / PAGE * (PAGE / 512);
+}
+
 static void check_file(struct __test_metadata *_metadata, int fd, const char *what,
 		       const struct kind *k, u64 seed)
 {
@@ -564,6 +589,11 @@ static void check_file(struct __test_metadata *_metadata, int fd, const char *wh
 	EXPECT_EQ(k->size, st.st_size) {
 		TH_LOG("%s: %lld bytes, must be %zu", what, (long long)st.st_size,
 		       k->size);
+	}
+	/* all of its pages are there, and no others */
+	EXPECT_EQ(blocks_of(k->size), st.st_blocks) {
+		TH_LOG("%s: %lld blocks, must be %lld", what, (long long)st.st_blocks,
+		       (long long)blocks_of(k->size));
 	}
 	EXPECT_EQ(k->offset, lseek(fd, 0, SEEK_CUR)) {
 		TH_LOG("%s: offset %lld, must be %lld", what,
@@ -601,34 +631,6 @@ static void check_page(struct __test_metadata *_metadata, int fd, const char *wh
 	static const struct kind one = { .size = PAGE, .data_len = PAGE };
 
 	check_file(_metadata, fd, what, &one, seed);
-}
-
-/* take memory until the kernel has to look for more, and give it back */
-static void pressure(void)
-{
-	u64 kib = 0;
-	pid_t pid;
-
-	if (kho_meminfo("MemAvailable", &kib))
-		return;
-	pid = fork();
-	if (!pid) {
-		size_t len = (kib << 10) / 10 * 9;
-		char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		for (size_t i = 0; p != MAP_FAILED && i < len; i += PAGE)
-			p[i] = 1;
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-	/* and drop what can be dropped */
-	pid = open("/proc/sys/vm/drop_caches", O_WRONLY);
-	if (pid >= 0) {
-		if (write(pid, "3", 1) < 0)
-			perror("drop_caches");
-		close(pid);
-	}
 }
 
 KHO_TEST_WHERE(l1, device_iff_enabled, not_here())
@@ -805,6 +807,25 @@ KHO_TEST_WHERE(l5, session_names, no_luo())
 	EXPECT_NE(0, fcntl(s, F_GETFD) & FD_CLOEXEC);
 }
 
+/* of FINISH, which is for sessions that came, see memfds_of_every_kind */
+KHO_TEST_WHERE(l18, reserved_field_of_get_name, no_luo())
+{
+	static const u32 reserved[] = { 1, 1 << 8, 1U << 31, ~0U };
+	int dev = device(), s = create(dev, "reserved");
+	char name[64] = "";
+
+	ASSERT_LE(0, dev);
+	ASSERT_LE(0, s);
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		EXPECT_EQ(-EINVAL, get_name_reserved(s, name, reserved[i])) {
+			TH_LOG("reserved field 0x%x", reserved[i]);
+		}
+	}
+	EXPECT_STREQ("", name);
+	EXPECT_EQ(0, get_name(s, name));
+	EXPECT_STREQ("reserved", name);
+}
+
 KHO_TEST_WHERE(l6, preserve_refusals, no_luo())
 {
 	int dev = device(), s = create(dev, "refusals"), other = create(dev, "other");
@@ -847,6 +868,27 @@ KHO_TEST_WHERE(l6, preserve_refusals, no_luo())
 	EXPECT_EQ(0, preserve(s, fd, 1));
 	close(file);
 	unlink("/tmp/file");
+}
+
+/* refused, it is not held */
+KHO_TEST_WHERE(l6, refused_memfd_is_freed, no_luo())
+{
+	int dev = device(), s = create(dev, "holder"), other = create(dev, "refuser"), fd;
+	u64 before = free_now(), after;
+
+	ASSERT_LE(0, dev);
+	ASSERT_LE(0, s);
+	ASSERT_LE(0, other);
+	fd = large();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, preserve(s, fd, 1));
+	EXPECT_EQ(-EBUSY, preserve(other, fd, 1));
+	close(s);
+	close(fd);
+	after = free_at_last(before - LARGE_HALF);
+	EXPECT_LE(before - LARGE_HALF, after) {
+		TH_LOG("%llu KiB free, before %llu KiB", after, before);
+	}
 }
 
 KHO_CHECKS(l23, hugetlb_is_refused);
@@ -943,6 +985,34 @@ KHO_TEST_WHERE(l8, size_is_frozen, no_luo())
 	EXPECT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE));
 }
 
+KHO_TEST_WHERE(l7, memory_is_given_up, no_luo())
+{
+	int dev = device(), s, fd;
+	u64 before, held, after;
+
+	ASSERT_LE(0, dev);
+	/* the session is closed first, or the memfd */
+	for (int first = 0; first < 2; first++) {
+		before = free_now();
+		s = create(dev, "large one");
+		ASSERT_LE(0, s);
+		fd = large();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, preserve(s, fd, 1));
+		close(first ? fd : s);
+		held = free_now();
+		EXPECT_GT(before - LARGE_HALF, held) {
+			TH_LOG("in use: %llu KiB free, before %llu KiB", held, before);
+		}
+		close(first ? s : fd);
+		after = free_at_last(before - LARGE_HALF);
+		EXPECT_LE(before - LARGE_HALF, after) {
+			TH_LOG("%s closed last: %llu KiB free, before %llu KiB",
+			       first ? "session" : "memfd", after, before);
+		}
+	}
+}
+
 /* preserved pages are out of everyone's reach: also of scratch */
 KHO_TEST_WHERE(s21, preserved_pages_are_not_in_scratch, no_luo())
 {
@@ -971,6 +1041,52 @@ KHO_TEST_WHERE(s21, preserved_pages_are_not_in_scratch, no_luo())
 	EXPECT_EQ(0, bad) {
 		TH_LOG("%d preserved pages are in scratch", bad);
 	}
+}
+
+/* how often lib/tests/liveupdate.c said so of each; -1 if not of all alike */
+static int flbs_said(const char *what)
+{
+	char text[128];
+	int all = 0, n;
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text), "liveupdate test: liveupdate-test-flb-v%d: %s",
+			 i, what);
+		n = kho_klog_find(text, NULL, 0);
+		if (i && n != all)
+			return -1;
+		all = n;
+	}
+	return all;
+}
+
+KHO_TEST_WHERE(l25, flbs_follow_their_files, no_flbs())
+{
+	int dev = device(), s = create(dev, "first"), other = create(dev, "last");
+	int did = flbs_said("preserve was triggered");
+	int undid = flbs_said("unpreserve was triggered");
+
+	ASSERT_LE(0, dev);
+	ASSERT_LE(0, s);
+	ASSERT_LE(0, other);
+	ASSERT_LE(0, did);
+	/* what the other checks preserved they gave up */
+	EXPECT_EQ(did, undid);
+	EXPECT_EQ(0, preserve(s, patterned(PAGE, 1), 1));
+	EXPECT_EQ(did + 1, flbs_said("preserve was triggered"));
+	EXPECT_EQ(0, preserve(s, patterned(PAGE, 1), 2));
+	EXPECT_EQ(0, preserve(other, patterned(PAGE, 1), 1));
+	EXPECT_EQ(did + 1, flbs_said("preserve was triggered"));
+	close(s);
+	EXPECT_EQ(undid, flbs_said("unpreserve was triggered"));
+	close(other);
+	EXPECT_EQ(undid + 1, flbs_said("unpreserve was triggered"));
+	/* and anew */
+	s = create(dev, "first");
+	EXPECT_EQ(0, preserve(s, patterned(PAGE, 1), 1));
+	EXPECT_EQ(did + 2, flbs_said("preserve was triggered"));
+	close(s);
+	EXPECT_EQ(undid + 2, flbs_said("unpreserve was triggered"));
 }
 
 KHO_TEST_WHERE(l15, number_of_the_update, not_here())
@@ -1013,6 +1129,7 @@ KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 	enum { LEFT = 5 };
 	u64 before = 0, after = 0;
 	int gen = kho_generation() - 1, dev = device(), s, fd, again, other;
+	int fds[ARRAY_SIZE(kinds)];
 	char what[64], name[64];
 
 	if (!plan_of(gen)->kinds)
@@ -1032,12 +1149,16 @@ KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 		size_t i = gen & 1 ? ARRAY_SIZE(kinds) - 1 - n : n;
 
 		/* one is left to whoever finishes the session */
+		if (i != LEFT)
+			fds[i] = retrieve(s, token_of(i));
+	}
+	/* nothing that came may be dropped: it has no other copy */
+	pressure();
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (i == LEFT)
 			continue;
 		snprintf(what, sizeof(what), "memfd of kind %zu", i);
-		fd = retrieve(s, token_of(i));
-		if (n == 3)
-			pressure();
+		fd = fds[i];
 		check_file(_metadata, fd, what, &kinds[i], kind_seed(gen, i));
 		if (fd < 0)
 			continue;
@@ -1054,6 +1175,17 @@ KHO_TEST_WHERE(l10, memfds_of_every_kind, nothing_came())
 			}
 			EXPECT_EQ(1, pread(fd, &seen, 1, 0));
 			EXPECT_EQ(byte, seen);
+		}
+		/* what is cut off is taken off its account */
+		if (again >= 0 && kinds[i].size > PAGE && !kinds[i].huge && !kinds[i].seals) {
+			struct stat st;
+
+			EXPECT_EQ(0, ftruncate(again, PAGE));
+			ASSERT_EQ(0, fstat(again, &st));
+			EXPECT_EQ(blocks_of(PAGE), st.st_blocks) {
+				TH_LOG("%s, cut to a page: %lld blocks", what,
+				       (long long)st.st_blocks);
+			}
 		}
 		close(again);
 		close(fd);
@@ -1108,6 +1240,33 @@ KHO_TEST_WHERE(l10, noexec_memfd, nothing_came())
 	}
 }
 
+KHO_TEST_WHERE(l18, finished_memfd_is_freed, nothing_came())
+{
+	static const struct kind zero = { .size = LARGE };
+	int gen = kho_generation() - 1, dev = device(), s, fd;
+	u64 before, held, after;
+
+	if (!plan_of(gen)->kinds)
+		SKIP(return, "the generation before prepared others");
+	ASSERT_LE(0, dev);
+	s = retrieve_session(dev, "large");
+	ASSERT_LE(0, s);
+	before = free_now();
+	fd = retrieve(s, 1);
+	check_file(_metadata, fd, "large memfd", &zero, 0);
+	EXPECT_EQ(0, finish(s, 0));
+	held = free_now();
+	EXPECT_GT(before + LARGE_HALF, held) {
+		TH_LOG("in use: %llu KiB free, before %llu KiB", held, before);
+	}
+	/* its session released it: that is still open */
+	close(fd);
+	after = free_at_last(before + LARGE_HALF);
+	EXPECT_LE(before + LARGE_HALF, after) {
+		TH_LOG("%llu KiB free, before its retrieval %llu KiB", after, before);
+	}
+}
+
 KHO_TEST_WHERE(l13, each_session_came, nothing_came())
 {
 	int gen = kho_generation() - 1, dev = device(), s, lost = 0;
@@ -1136,6 +1295,20 @@ KHO_TEST_WHERE(l13, each_session_came, nothing_came())
 		close(s);
 	}
 	EXPECT_EQ(0, lost);
+}
+
+/* these files are the last: all others were finished by the checks before */
+static void flbs_are(struct __test_metadata *_metadata, int finished)
+{
+	if (!plan_of(kho_generation() - 1)->files[0])
+		SKIP(return, "the generation before prepared others");
+	EXPECT_EQ(1, flbs_said("found flb data from the previous boot"));
+	EXPECT_EQ(finished, flbs_said("finish was triggered"));
+}
+
+KHO_TEST_WHERE(l25, flbs_wait_for_the_last_file, no_flbs() ?: nothing_came())
+{
+	flbs_are(_metadata, 0);
 }
 
 KHO_TEST_WHERE(l13, each_file_came, nothing_came())
@@ -1168,6 +1341,11 @@ KHO_TEST_WHERE(l13, each_file_came, nothing_came())
 	}
 	if (!seen)
 		SKIP(return, "the generation before prepared others");
+}
+
+KHO_TEST_WHERE(l25, flbs_end_with_the_last_file, no_flbs() ?: nothing_came())
+{
+	flbs_are(_metadata, 1);
 }
 
 KHO_TEST_WHERE(l12, not_retrieved_is_not_carried_on, no_luo())

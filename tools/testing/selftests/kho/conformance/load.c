@@ -53,6 +53,18 @@ KHO_SCENARIO(small) = {
 	.programs = { "kho_boot", "kho_load" },
 };
 
+KHO_SCENARIO(damaged) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.kdump_damaged",
+	.summary = "a crash image that was damaged after it was loaded is not entered",
+	.memory_mib = 768, .cpus = 1, .flags = KHO_SC_DAMAGED, .step_seconds = 30,
+	.cmdline = "kho=on kho_scratch=8M,96M,16M crashkernel=160M",
+	.programs = { "kho_load" },
+	.steps =
+		"boot\n"
+		"reboot\n",
+};
+
 static struct kho_region scratch[KHO_REGIONS_MAX];
 
 static const char *not_here(void)
@@ -174,10 +186,10 @@ static int segments(struct __test_metadata *_metadata, int fd_log, unsigned long
 	return seen;
 }
 
-static int load_and_tell(int fd_initrd, unsigned long flags)
+static int load_and_tell(int fd_initrd, const char *cmdline, unsigned long flags)
 {
 	int fd = open(KERNEL, O_RDONLY | O_CLOEXEC);
-	long ret = syscall(SYS_kexec_file_load, fd, fd_initrd, 14, "console=ttyS0",
+	long ret = syscall(SYS_kexec_file_load, fd, fd_initrd, strlen(cmdline) + 1, cmdline,
 			   flags | KEXEC_FILE_DEBUG);
 	int err = ret ? -errno : 0;
 
@@ -193,7 +205,7 @@ KHO_TEST_WHERE(kx2, segments_are_in_scratch, not_if_small())
 
 	ASSERT_LT(0, n);
 	ASSERT_LE(0, log);
-	ASSERT_EQ(0, load_and_tell(fd, 0));
+	ASSERT_EQ(0, load_and_tell(fd, "console=ttyS0", 0));
 	/* kernel, initramfs, parameters, purgatory, and the array of regions */
 	EXPECT_LE(5, segments(_metadata, log, 0, scratch, n));
 	EXPECT_EQ(0, kho_kexec_unload());
@@ -220,7 +232,8 @@ KHO_TEST_WHERE(kx5, crash_image_is_elsewhere, not_if_small())
 	crash.size += 1 - crash.addr;
 	kho_blob_free(&b);
 	snapshot(&before);
-	ASSERT_EQ(0, load_and_tell(-1, KEXEC_FILE_ON_CRASH | KEXEC_FILE_NO_INITRAMFS));
+	ASSERT_EQ(0, load_and_tell(-1, "console=ttyS0",
+				   KEXEC_FILE_ON_CRASH | KEXEC_FILE_NO_INITRAMFS));
 	/* nothing of KHO's is loaded with it */
 	n = segments(_metadata, log, KEXEC_FILE_ON_CRASH, &crash, 1);
 	EXPECT_LE(3, n);
@@ -302,6 +315,59 @@ KHO_TEST_WHERE(kx10, bad_images_are_refused, not_if_small())
 	expect_unchanged(_metadata, &before, "a load that was refused");
 	unlink("/tmp/no-kernel");
 	kho_blob_free(&before);
+}
+
+static const char *not_damaged(unsigned int generation)
+{
+	return not_here() ?: strcmp(kho_scenario_name(), "conformance.kdump_damaged") ?
+	       "for another scenario" : kho_generation() != generation ?
+	       "for another generation" : NULL;
+}
+
+/*
+ * The last check of its generation: init panics behind it.  What is damaged is the
+ * end of a segment that is longer than what was loaded into it: zeroes that belong
+ * to the image and do not matter to who would run it.
+ */
+KHO_TEST_WHERE(kx13, crash_image_is_damaged, not_damaged(0))
+{
+	unsigned long long len, mem, size;
+	int log = kho_klog_open(false), fd = kho_next_initrd(), n;
+	struct kho_step next;
+	char line[3072];
+	const char *why;
+	u64 at = 0;
+	void *map;
+
+	ASSERT_LE(0, log);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, kho_job_step(1, line, sizeof(line)));
+	ASSERT_EQ(0, kho_step_parse(line, &next, &why));
+	ASSERT_EQ(0, load_and_tell(fd, next.cmdline, KEXEC_FILE_ON_CRASH));
+	while ((n = kho_klog_next(log, line, sizeof(line))) != 0) {
+		const char *p;
+
+		if (n < 0 && n != -EPIPE)
+			break;
+		p = n > 0 && strstr(line, "segment[") ? strstr(line, " bufsz=") : NULL;
+		if (p && sscanf(p, " bufsz=0x%llx mem=0x%llx memsz=0x%llx", &len, &mem,
+				&size) == 3 && size > len + 4096)
+			at = mem + size - 1;
+	}
+	close(log);
+	ASSERT_NE(0, at);
+	ASSERT_EQ(0, kho_phys_map(at, 1, true, &map));
+	ASSERT_EQ(0, *(char *)map);
+	*(char *)map = 1;
+	kho_phys_unmap(map, at, 1);
+}
+
+/* khotest reset a machine that did nothing any more */
+KHO_TEST_WHERE(kx13, damaged_crash_image_is_not_entered, not_damaged(1))
+{
+	EXPECT_NE(0, kho_cmdline_get(NULL, "elfcorehdr", 0, NULL, 0)) {
+		TH_LOG("the crash kernel runs: nothing verified its image");
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -8,7 +8,9 @@
 #include "kho_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "asked.h"
@@ -27,7 +29,7 @@ KHO_SCENARIO(machine) = {
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } },
 	.flags = KHO_SC_QUICK,
 	.cmdline = "kho=on kho_scratch=8M,64M,16M",
-	.programs = { "kho_map" },
+	.programs = { "kho_map" }, .files = { "khotest" },
 	.steps =
 		"boot reserve_mem=4K:4K:page reserve_mem=28K:4K:seven\n"
 		" reserve_mem=1M:1M:order8 reserve_mem=6M:2M:six\n"
@@ -225,6 +227,69 @@ KHO_TEST_WHERE(r3, tree_decodes_as_a_whole, plain_producers())
 	h.nr = map.nr;
 	memcpy(h.key, map.key, map.nr * sizeof(*map.key));
 	EXPECT_EQ(0, kho_state_save("map", &h, sizeof(h)));
+}
+
+/* what "khotest decode --map" prints */
+static void decode(struct __test_metadata *_metadata, struct kho_blob *out)
+{
+	int fd, status = -1;
+	pid_t pid;
+
+	fd = open("/tmp/map", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ASSERT_LE(0, fd);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		execl("/kho/bin/khotest", "khotest", "decode", "--map", NULL);
+		_exit(127);
+	}
+	close(fd);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, kho_read_file("/tmp/map", out));
+	EXPECT_EQ(0, status) {
+		TH_LOG("%s", (char *)out->data);
+	}
+}
+
+/* and it is what is there */
+KHO_TEST_WHERE(r3, map_is_told_to_a_person, plain_producers())
+{
+	unsigned long long from, to, kib, told = 0, total = 0;
+	size_t keys, nr_keys = 0, nr[64] = { }, n;
+	char *line, *save = NULL;
+	struct kho_blob out;
+	unsigned int order;
+
+	if (access("/kho/bin/khotest", X_OK))
+		SKIP(return, "khotest is not here");
+	read_map(_metadata);
+	decode(_metadata, &out);
+	for (line = strtok_r(out.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, " 0x%llx-0x%llx %llu KiB: %zu key", &from, &to, &kib,
+			   &keys) == 4) {
+			told += kib << 10;
+			nr_keys += keys;
+			EXPECT_EQ(to + 1 - from, kib << 10);
+			EXPECT_EQ(to + 1, kho_map_first_gap(&map, from, to + 1 - from));
+			EXPECT_NE(NULL, strstr(line, ", node ")) {
+				TH_LOG("%s", line);
+			}
+		} else if (sscanf(line, "order %u: %zu", &order, &n) == 2 && order < 64) {
+			nr[order] = n;
+		} else if (sscanf(line, "preserved: %llu bytes", &total) != 1 &&
+			   strncmp(line, "subtree ", 8) && strncmp(line, "preserved-mem", 13)) {
+			EXPECT_STREQ("", line);
+		}
+	}
+	EXPECT_EQ(map.nr, nr_keys);
+	EXPECT_EQ(total, told);
+	for (size_t i = 0; i < map.nr; i++)
+		nr[map.key[i].order]--;
+	for (order = 0; order < 64; order++)
+		EXPECT_EQ(0, nr[order]);
+	kho_blob_free(&out);
 }
 
 static const char *no_handover(void)

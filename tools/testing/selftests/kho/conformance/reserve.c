@@ -133,14 +133,41 @@ KHO_SCENARIO(odd) = {
 	.programs = BATTERY, .generations = 4,
 };
 
-KHO_SCENARIO(large) = {
+KHO_SCENARIO(gigabyte) = {
 	KHO_SCENARIO_HEAD,
-	.name = "conformance.reserve.large",
+	.name = "conformance.reserve.gigabyte",
 	.summary = "a reservation of a gigabyte and more, beyond 4 GiB too",
 	.memory_mib = 4096, .low_mib = 1536, .cpus = 1, .step_seconds = 180,
 	.cmdline = "kho=on kho_scratch=8M,128M,32M\n"
 		   "reserve_mem=1025M:2M:large reserve_mem=4K:4K:page",
 	.programs = BATTERY, .generations = 4,
+};
+
+/*
+ * One key of two gigabytes.  The first kernel's own early memory and "page", which
+ * keeps the gigabyte behind from serving as scratch, lie above it; what scratch
+ * there is above does not hold the early memory of the kernels that follow, which
+ * goes to the highest gigabyte that they take for free.
+ */
+KHO_SCENARIO(large) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.reserve.large",
+	.summary = "a reservation of two whole gigabytes beyond 4 GiB",
+	.memory_mib = 3584, .low_mib = 1024, .cpus = 1, .step_seconds = 60,
+	.cmdline = "kho=on kho_scratch=256M,8M,8M\n"
+		   "reserve_mem=2G:2G:large reserve_mem=4K:4K:page",
+	.programs = BATTERY, .generations = 3,
+};
+
+KHO_SCENARIO(kaslr) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.reserve.kaslr",
+	.summary = "reservations, and kernels that choose by chance where they are",
+	/* scratch is a small part of where they could be */
+	.memory_mib = 4096, .cpus = 1, .flags = KHO_SC_KASLR,
+	.cmdline = "kho=on kho_scratch=8M,160M,16M liveupdate=on\n"
+		   "reserve_mem=1M:4K:a reserve_mem=64M:2M:b",
+	.programs = BATTERY, .generations = 6,
 };
 
 /* a reservation that lives */
@@ -379,6 +406,40 @@ KHO_TEST_WHERE(m7, others_are_dropped, kho_handed_over() == 1 ? not_here() :
 		SKIP(return, "all reservations are asked for again");
 }
 
+/* of more than this only some pages are written, which are spread over all of it */
+#define EVERY_BYTE	(1536ULL << 20)
+/* no power of two: on the way each place in what is larger is met */
+#define PAGES_APART	2039
+
+static void fill(void *mem, u64 size, u64 seed)
+{
+	u64 page = sysconf(_SC_PAGESIZE);
+
+	if (size <= EVERY_BYTE) {
+		kho_pattern_fill(mem, size, seed);
+		return;
+	}
+	for (u64 at = 0; at + page <= size; at += PAGES_APART * page)
+		kho_pattern_fill((char *)mem + at, page, seed + at);
+}
+
+static int check(const void *mem, u64 size, u64 seed, u64 *bad)
+{
+	u64 page = sysconf(_SC_PAGESIZE);
+
+	if (size <= EVERY_BYTE)
+		return kho_pattern_check(mem, size, seed, bad);
+	for (u64 at = 0; at + page <= size; at += PAGES_APART * page) {
+		int err = kho_pattern_check((const char *)mem + at, page, seed + at, bad);
+
+		if (!err)
+			continue;
+		*bad += at;
+		return err;
+	}
+	return 0;
+}
+
 /*
  * Written when it was reserved, found in every generation, every byte of it.
  * What the page allocator has its hands on is lost, even if nobody wrote there
@@ -417,7 +478,7 @@ static void content(struct __test_metadata *_metadata, bool whole_pages)
 			SKIP(return, "/dev/mem: %s: the kernel lets nobody look",
 			     strerror(-err));
 		ASSERT_EQ(0, err);
-		err = kho_pattern_check(map, r->size, was->seed, &bad);
+		err = check(map, r->size, was->seed, &bad);
 		EXPECT_EQ(0, err) {
 			TH_LOG("%s: byte %llu of %llu (at 0x%llx) is not what was written",
 			       asked[i].name, bad, r->size, r->addr + bad);
@@ -436,6 +497,34 @@ KHO_TEST_WHERE(m8, content_of_whole_pages, no_tree())
 KHO_TEST_WHERE(m8, content_of_partial_page, no_tree())
 {
 	content(_metadata, false);
+}
+
+/* early memory of one kernel and of another, in KiB: pages of memory and all */
+#define EARLY_KIB	(32 << 10)
+
+/* each key is reserved, and not more than it */
+KHO_TEST_WHERE(r12, nothing_else_is_lost, not_here())
+{
+	int n = kho_reserve_asked(NULL, asked, &refused), m;
+	struct kept before[KHO_ASKED_MAX];
+	struct kho_blob b;
+	u64 was, now;
+
+	ASSERT_EQ(0, kho_meminfo("MemTotal", &now));
+	ASSERT_EQ(0, kho_state_save("memory", &now, sizeof(now)));
+	m = kept_before(before);
+	if (!m || m != n)
+		SKIP(return, "not the reservations of the kernel before");
+	for (int i = 0; i < n; i++)
+		if (!lives_on(before, m, &asked[i]))
+			SKIP(return, "not the reservations of the kernel before");
+	ASSERT_EQ(0, kho_state_load("memory", kho_generation() - 1, &b));
+	ASSERT_EQ(sizeof(was), b.len);
+	memcpy(&was, b.data, sizeof(was));
+	kho_blob_free(&b);
+	EXPECT_LT(was, now + EARLY_KIB) {
+		TH_LOG("MemTotal: %llu KiB, before the handover %llu KiB", now, was);
+	}
 }
 
 /* the last check of all: from here on what there is belongs to the next one */
@@ -471,7 +560,7 @@ KHO_TEST_WHERE(m6, kept_for_the_next, none_asked())
 		ASSERT_EQ(0, err) {
 			TH_LOG("/dev/mem: %s", strerror(-err));
 		}
-		kho_pattern_fill(map, r->size, k->seed);
+		fill(map, r->size, k->seed);
 		kho_phys_unmap(map, r->addr, r->size);
 	}
 	ASSERT_EQ(0, kho_state_save("reserve", now, nr * sizeof(*now)));

@@ -7,33 +7,63 @@
  * programs.  A write is one command, and fails with the errno of what the
  * command did; a read of the same open file gives the command's reply.
  *
- *	new NAME KIND N [NODE]	allocate an object; KIND is one of
+ *	new NAME KIND N [WHERE]	allocate an object; KIND is one of
  *				    folio    one folio of order N
  *				    pages    N contiguous pages
+ *				    at       N pages, the first at PHYS
  *				    kho      N bytes of kho_alloc_preserve()
  *				    vmalloc  N pages of vmalloc()
  *				    huge     N pages of vmalloc_huge()
  *				    vmap     N pages, mapped by vmap()
+ *				WHERE is a NUMA node; for "at" it is PHYS, anywhere
+ *				in memory, scratch included; EBUSY if that is in use
  *	put NAME		free it; EBUSY while it is preserved
+ *	kho_free NAME		kho_unpreserve_free() of a "kho"
  *	fill NAME SEED		write a pattern that depends on place and seed
  *	check NAME SEED		EIO if that is not what is there; reply: where
  *	zero NAME		EIO if it is not all zeroes; reply: where
- *	preserve NAME		hand it to KHO
+ *	preserve NAME [HOW]	hand it to KHO; with HOW "dirty" what KHO is to fill in
+ *				for vmalloc memory is not all zeroes before; with "folio"
+ *				one page "at" a place is handed to it as a folio
  *	unpreserve NAME		take it back
  *	part NAME FIRST N	kho_preserve_pages() of some pages of an object
  *	unpart NAME FIRST N	the opposite
+ *	each NAME OP [CPUS]	OP (preserve or unpreserve) of each page by itself, by
+ *				several CPUs at once, which take turns with the pages
  *	where NAME		reply: "PHYS PAGES NODE", a line for each piece, and
  *				"chunk PHYS" for each page that describes vmalloc memory
- *	add NAME NODE SIZE	kho_add_subtree() of the object as NODE
- *	remove NAME		kho_remove_subtree() of it
+ *	page PHYS		reply: "COUNT NODE reserved|- compound|-"
+ *	add NAME NODE SIZE	kho_add_subtree() of the object as NODE; it can be in
+ *				the tree under several names
+ *	remove NAME		kho_remove_subtree() of it, once
  *	get NODE		kho_retrieve_subtree(); reply: "PHYS SIZE"
+ *	self			reply: what tells of KHO itself, "NAME VALUE" lines
  *	list			reply: "NAME KIND N STATE", a line for each object
  *	restore NAME		restore what the kernel before preserved; it is then
  *				an object as any other.  EALREADY for a second time,
  *				ENODATA if KHO gave nothing, EILSEQ if order or
- *				references are not what they were
- *	probe PHYS		kho_restore_folio() of a place that was never preserved:
- *				ENODATA if KHO gave nothing, as it should
+ *				references are not what they were, or pages are marked
+ *				as reserved
+ *	restore_free NAME	kho_restore_free() of a "kho" that the kernel before
+ *				preserved
+ *	probe PHYS [N]		kho_restore_folio() of a place that was never preserved,
+ *				or kho_restore_pages() of N pages: ENODATA if KHO gave
+ *				nothing, as it should
+ *	loop KIND N OP TIMES [CPUS]
+ *				OP (preserve, or subtree) of an object that nobody else
+ *				has, and its opposite, again and again, on each CPU with
+ *				one of its own; with KIND kho, kho_alloc_preserve() and
+ *				kho_unpreserve_free().  Reply, for each of the two:
+ *				    "OP CALLS TOTAL MIN MAX", in nanoseconds,
+ *				    "bucket OP FROM CALLS", what took FROM and longer but
+ *				    less than the next bucket, of which there are eight
+ *				    for each doubling
+ *	radix init|destroy	a tree of keys of the module's own (kho_radix_tree.h)
+ *	radix add|del KEY	kho_radix_add_key() and kho_radix_del_key() there
+ *	radix walk [STOP]	reply: "node PHYS" and "key KEY" as they are met; at the
+ *				STOPth key the walk is ended, then "stopped RETURN"
+ *
+ * It loads where KHO is off, or not built in: what KHO says then is passed on.
  *
  * What was preserved is written into a ledger, which is itself preserved and a
  * subtree ("kho_producer"): the module finds it in the next kernel.  The page of
@@ -45,6 +75,9 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/kexec_handover.h>
+#include <linux/kho_radix_tree.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -52,17 +85,17 @@
 
 #define LEDGER_NODE	"kho_producer"
 #define LEDGER_MAGIC	0x324745444c4f484bULL
-#define LEDGER_BYTES	16384
+#define LEDGER_BYTES	262144
 #define NAME_MAX_LEN	32
 #define PARTS_MAX	8
-#define WORDS_MAX	5
-#define REPLY_MAX	65536
+#define WORDS_MAX	6
+#define REPLY_MAX	131072
 #define PAGES_MAX	(SZ_1G >> PAGE_SHIFT)
 
-enum kind { FOLIO, PAGES, KHO, VMALLOC, HUGE, VMAP, NR_KINDS };
+enum kind { FOLIO, PAGES, AT, KHO, VMALLOC, HUGE, VMAP, NR_KINDS };
 
 static const char * const kinds[NR_KINDS] = {
-	"folio", "pages", "kho", "vmalloc", "huge", "vmap",
+	"folio", "pages", "at", "kho", "vmalloc", "huge", "vmap",
 };
 
 /* what the next kernel needs to know of an object */
@@ -93,7 +126,9 @@ struct ledger {
  * @page: the pages under a vmap
  * @record: in the ledger of the kernel before, until it is restored
  * @preserved: KHO has it
- * @subtree: it is in the root tree
+ * @each: KHO has each page of it by itself
+ * @broken: it is not as KHO should have restored it: it is never freed
+ * @subtrees: how often it is in the root tree
  * @vm: of vmalloc memory that is preserved
  * @part: pieces that were preserved by themselves
  */
@@ -106,7 +141,9 @@ struct object {
 	struct page **page;
 	struct record *record;
 	bool preserved;
-	bool subtree;
+	bool each;
+	bool broken;
+	unsigned int subtrees;
 	struct kho_vmalloc vm;
 	struct {
 		unsigned long first, n;
@@ -175,6 +212,9 @@ static void write_ledger(void)
 {
 	struct object *o;
 
+	/* KHO is off */
+	if (!out)
+		return;
 	out->nr = 0;
 	list_for_each_entry(o, &objects, list) {
 		struct record *r = &out->record[out->nr];
@@ -216,6 +256,37 @@ static void *pages_new(struct object *o, gfp_t gfp, int nid)
 	return page_address(page);
 }
 
+/*
+ * By place: pages of one zone at a time, for that is what can be isolated.  Which
+ * of the two ways a place takes, ordinary memory or CMA, is not for modules to see.
+ */
+static int at_new(struct object *o, u64 phys)
+{
+	unsigned long first = PHYS_PFN(phys), end = first + o->n, at, next;
+	int err = 0;
+
+	if (!PAGE_ALIGNED(phys) || !first || end < first)
+		return -EINVAL;
+	for (at = first; at < end; at++)
+		if (!pfn_to_online_page(at))
+			return -EFAULT;
+	for (at = first; at < end && !err; at = err ? at : next) {
+		struct zone *zone = page_zone(pfn_to_page(at));
+
+		for (next = at + 1; next < end; next++)
+			if (page_zone(pfn_to_page(next)) != zone)
+				break;
+		err = alloc_contig_range(at, next, ACR_FLAGS_NONE, GFP_KERNEL);
+		if (err)
+			err = alloc_contig_range(at, next, ACR_FLAGS_CMA, GFP_KERNEL);
+	}
+	if (!err)
+		o->mem = page_address(pfn_to_page(first));
+	else if (at > first)
+		free_contig_range(first, at - first);
+	return err;
+}
+
 static void *vmap_new(struct object *o)
 {
 	void *mem = NULL;
@@ -240,7 +311,7 @@ static void *vmap_new(struct object *o)
 }
 
 /* returns 0 with @o->mem, or what went wrong */
-static int allocate(struct object *o, int nid)
+static int allocate(struct object *o, int nid, u64 phys)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 	struct folio *folio;
@@ -259,6 +330,8 @@ static int allocate(struct object *o, int nid)
 	case PAGES:
 		o->mem = pages_new(o, gfp, nid);
 		break;
+	case AT:
+		return at_new(o, phys);
 	case KHO:
 		o->mem = kho_alloc_preserve(o->n);
 		if (IS_ERR(o->mem))
@@ -285,12 +358,16 @@ static void release(struct object *o)
 {
 	unsigned long i;
 
+	/* the page allocator is not to suffer for it */
+	if (o->broken)
+		return;
 	switch (o->kind) {
 	case FOLIO:
 	case KHO:
 		folio_put(virt_to_folio(o->mem));
 		break;
 	case PAGES:
+	case AT:
 		for (i = 0; i < o->n; i++)
 			__free_page(page_of(o, i));
 		break;
@@ -305,16 +382,26 @@ static void release(struct object *o)
 	}
 }
 
-static int preserve(struct object *o)
+static int preserve(struct object *o, const char *how)
 {
+	int err;
+
 	switch (o->kind) {
 	case FOLIO:
 	case KHO:
 		return kho_preserve_folio(virt_to_folio(o->mem));
 	case PAGES:
+	case AT:
+		if (how && !strcmp(how, "folio"))
+			return kho_preserve_folio(virt_to_folio(o->mem));
 		return kho_preserve_pages(virt_to_page(o->mem), o->n);
 	default:
-		return kho_preserve_vmalloc(o->mem, &o->vm);
+		/* it is for KHO to fill in: what is there before means nothing */
+		memset(&o->vm, how ? 1 : 0, sizeof(o->vm));
+		err = kho_preserve_vmalloc(o->mem, &o->vm);
+		if (err)
+			memset(&o->vm, 0, sizeof(o->vm));
+		return err;
 	}
 }
 
@@ -326,6 +413,7 @@ static void unpreserve(struct object *o)
 		kho_unpreserve_folio(virt_to_folio(o->mem));
 		break;
 	case PAGES:
+	case AT:
 		kho_unpreserve_pages(virt_to_page(o->mem), o->n);
 		break;
 	default:
@@ -335,11 +423,26 @@ static void unpreserve(struct object *o)
 	o->preserved = false;
 }
 
+/* the head has the one reference, and all pages are its */
+static bool is_folio(const struct folio *folio, unsigned long pages)
+{
+	if (folio_nr_pages(folio) != pages || folio_ref_count(folio) != 1)
+		return false;
+	for (unsigned long i = 1; i < pages; i++) {
+		struct page *page = folio_page(folio, i);
+
+		if (page_ref_count(page) || page_folio(page) != folio || PageReserved(page))
+			return false;
+	}
+	return !PageReserved(folio_page(folio, 0));
+}
+
 /* one reference each, and none of them a part of something */
 static bool are_single(const struct object *o)
 {
 	for (unsigned long i = 0; i < o->n; i++)
-		if (page_count(page_of(o, i)) != 1 || PageCompound(page_of(o, i)))
+		if (page_count(page_of(o, i)) != 1 || PageCompound(page_of(o, i)) ||
+		    PageReserved(page_of(o, i)))
 			return false;
 	return true;
 }
@@ -355,10 +458,10 @@ static int restore(struct object *o)
 	case KHO:
 		folio = kho_restore_folio(o->record->phys);
 		o->mem = folio ? folio_address(folio) : NULL;
-		good = folio && folio_ref_count(folio) == 1 &&
-		       folio_nr_pages(folio) == pages_of(o);
+		good = folio && is_folio(folio, pages_of(o));
 		break;
 	case PAGES:
+	case AT:
 		page = kho_restore_pages(o->record->phys, o->n);
 		o->mem = page ? page_address(page) : NULL;
 		good = page && are_single(o);
@@ -370,6 +473,7 @@ static int restore(struct object *o)
 	o->record = NULL;
 	if (!o->mem)
 		return -ENODATA;
+	o->broken = !good;
 	return good ? 0 : -EILSEQ;
 }
 
@@ -391,8 +495,12 @@ static void forget(struct object *o)
 static void drop(struct object *o)
 {
 	if (o->mem) {
-		if (o->subtree)
+		while (o->subtrees) {
 			kho_remove_subtree(o->mem);
+			o->subtrees--;
+		}
+		for (unsigned long i = 0; o->each && i < o->n; i++)
+			kho_unpreserve_pages(page_of(o, i), 1);
 		for (int i = 0; i < PARTS_MAX; i++)
 			if (o->part[i].n)
 				kho_unpreserve_pages(page_of(o, o->part[i].first), o->part[i].n);
@@ -416,20 +524,22 @@ static struct object *new_object(const char *name)
 
 static int do_new(struct reply *r, char **w)
 {
-	int nid = NUMA_NO_NODE, err;
+	int nid = NUMA_NO_NODE, kind, err;
 	struct object *o;
 	unsigned long n;
-	int kind;
+	u64 phys = 0;
 
 	kind = match_string(kinds, NR_KINDS, w[2]);
 	if (kind < 0 || strlen(w[1]) >= NAME_MAX_LEN)
 		return -EINVAL;
-	if (kstrtoul(w[3], 0, &n) || (w[4] && kstrtoint(w[4], 0, &nid)))
+	if (kstrtoul(w[3], 0, &n))
+		return -EINVAL;
+	if (kind == AT ? !w[4] || kstrtou64(w[4], 0, &phys) : w[4] && kstrtoint(w[4], 0, &nid))
 		return -EINVAL;
 	/* what kho_alloc_preserve() takes is for it to say */
 	if (kind != KHO && kind != FOLIO && (!n || n > PAGES_MAX))
 		return -EINVAL;
-	if (w[4] && (nid < 0 || nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)))
+	if (kind != AT && w[4] && (nid < 0 || nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)))
 		return -ENODEV;
 	if (find(w[1]))
 		return -EEXIST;
@@ -440,7 +550,7 @@ static int do_new(struct reply *r, char **w)
 		return -ENOMEM;
 	o->kind = kind;
 	o->n = n;
-	err = allocate(o, nid);
+	err = allocate(o, nid, phys);
 	if (err)
 		forget(o);
 	else
@@ -494,11 +604,14 @@ static int do_preserve(struct reply *r, struct object *o, char **w)
 {
 	int err;
 
+	if (w[2] && (strcmp(w[2], "dirty") || !is_virtual(o)) &&
+	    (strcmp(w[2], "folio") || o->kind != AT || o->n != 1))
+		return -EINVAL;
 	if (o->preserved)
 		return -EALREADY;
 	if (nr_preserved() == RECORDS_MAX)
 		return -ENOSPC;
-	err = preserve(o);
+	err = preserve(o, w[2]);
 	if (!err) {
 		o->preserved = true;
 		write_ledger();
@@ -517,10 +630,22 @@ static int do_unpreserve(struct reply *r, struct object *o, char **w)
 
 static int do_put(struct reply *r, struct object *o, char **w)
 {
-	if (o->preserved || o->subtree || has_parts(o))
+	if (o->preserved || o->each || o->subtrees || has_parts(o))
 		return -EBUSY;
 	release(o);
 	forget(o);
+	return 0;
+}
+
+static int do_kho_free(struct reply *r, struct object *o, char **w)
+{
+	if (o->kind != KHO)
+		return -EINVAL;
+	if (!o->preserved || o->subtrees || has_parts(o))
+		return -EBUSY;
+	kho_unpreserve_free(o->mem);
+	forget(o);
+	write_ledger();
 	return 0;
 }
 
@@ -552,14 +677,27 @@ static int do_part(struct reply *r, struct object *o, char **w)
 	return err;
 }
 
+/* how many pages lie together from one on, and on one node */
+static unsigned long run_at(const struct object *o, unsigned long i)
+{
+	unsigned long n = 1;
+
+	if (is_virtual(o))
+		return 1UL << o->vm.order;
+	while (i + n < pages_of(o) && page_to_nid(page_of(o, i + n)) == page_to_nid(page_of(o, i)))
+		n++;
+	return n;
+}
+
 static int do_where(struct reply *r, struct object *o, char **w)
 {
-	unsigned long step = is_virtual(o) ? 1UL << o->vm.order : pages_of(o);
 	struct kho_vmalloc_chunk *c;
+	unsigned long step;
 
 	for (unsigned long i = 0; i < pages_of(o); i += step) {
 		struct page *page = page_of(o, i);
 
+		step = run_at(o, i);
 		say(r, "0x%llx %lu %d\n", (u64)PFN_PHYS(page_to_pfn(page)), step,
 		    page_to_nid(page));
 	}
@@ -577,19 +715,20 @@ static int do_add(struct reply *r, struct object *o, char **w)
 
 	if (is_virtual(o) || kstrtoul(w[3], 0, &size) || size > bytes_of(o))
 		return -EINVAL;
-	if (o->subtree)
-		return -EALREADY;
+	/* one that is off has no tree, and does not look whether it has */
+	if (IS_ENABLED(CONFIG_KEXEC_HANDOVER) && !kho_is_enabled())
+		return -EOPNOTSUPP;
 	err = kho_add_subtree(w[2], o->mem, size);
-	o->subtree = !err;
+	o->subtrees += !err;
 	return err;
 }
 
 static int do_remove(struct reply *r, struct object *o, char **w)
 {
-	if (!o->subtree)
+	if (!o->subtrees)
 		return -EALREADY;
 	kho_remove_subtree(o->mem);
-	o->subtree = false;
+	o->subtrees--;
 	return 0;
 }
 
@@ -629,19 +768,423 @@ static int do_restore(struct reply *r, char **w)
 	return err;
 }
 
+static int do_restore_free(struct reply *r, char **w)
+{
+	struct object *o = find(w[1]);
+
+	if (!o)
+		return -ENOENT;
+	if (!o->record || o->kind != KHO)
+		return -EINVAL;
+	kho_restore_free(phys_to_virt(o->record->phys));
+	o->record->taken = 1;
+	forget(o);
+	return 0;
+}
+
 static int do_probe(struct reply *r, char **w)
 {
-	struct folio *folio;
+	struct page *page;
+	unsigned long n;
+	u64 phys;
+
+	if (kstrtou64(w[1], 0, &phys) || (w[2] && kstrtoul(w[2], 0, &n)))
+		return -EINVAL;
+	if (w[2])
+		page = kho_restore_pages(phys, n);
+	else
+		page = (struct page *)kho_restore_folio(phys);
+	if (!page)
+		return -ENODATA;
+	say(r, "0x%llx\n", (u64)PFN_PHYS(page_to_pfn(page)));
+	return 0;
+}
+
+static int do_page(struct reply *r, char **w)
+{
+	struct page *page;
 	u64 phys;
 
 	if (kstrtou64(w[1], 0, &phys))
 		return -EINVAL;
-	folio = kho_restore_folio(phys);
-	if (!folio)
-		return -ENODATA;
-	say(r, "0x%llx\n", (u64)PFN_PHYS(folio_pfn(folio)));
+	page = pfn_to_online_page(PHYS_PFN(phys));
+	if (!page)
+		return -EFAULT;
+	say(r, "%d %d %s %s\n", page_count(page), page_to_nid(page),
+	    PageReserved(page) ? "reserved" : "-", PageCompound(page) ? "compound" : "-");
 	return 0;
 }
+
+/* what needs no object: arguments at their limits */
+static int do_self(struct reply *r, char **w)
+{
+	struct kho_vmalloc vm;
+	phys_addr_t phys;
+
+	say(r, "enabled %d\n", kho_is_enabled());
+	say(r, "boot %d\n", is_kho_boot());
+	say(r, "retrieve_without_phys %d\n", kho_retrieve_subtree(LEDGER_NODE, NULL, NULL));
+	say(r, "retrieve_without_size %d\n", kho_retrieve_subtree(LEDGER_NODE, &phys, NULL));
+	say(r, "vmalloc_of_a_page %d\n",
+	    kho_preserve_vmalloc(page_address(ZERO_PAGE(0)), &vm));
+	say(r, "vmalloc_of_nothing %d\n", kho_preserve_vmalloc(NULL, &vm));
+	/* nothing to free, and no error */
+	kho_unpreserve_free(NULL);
+	kho_restore_free(NULL);
+	return 0;
+}
+
+#define HIST_LOG2	3
+#define HIST_BUCKETS	((64 - HIST_LOG2) << HIST_LOG2)
+
+/**
+ * struct hist - what calls cost
+ * @calls: how many
+ * @total: nanoseconds of all
+ * @min: of the shortest
+ * @max: of the longest
+ * @bucket: how many were that long, see bucket_of()
+ */
+struct hist {
+	u64 calls, total, min, max;
+	u32 bucket[HIST_BUCKETS];
+};
+
+/* exact up to seven, then eight to each doubling */
+static unsigned int bucket_of(u64 ns)
+{
+	unsigned int shift;
+
+	if (ns < 1 << HIST_LOG2)
+		return ns;
+	shift = fls64(ns) - 1 - HIST_LOG2;
+	return (shift + 1) << HIST_LOG2 | (ns >> shift & ((1 << HIST_LOG2) - 1));
+}
+
+static u64 bucket_from(unsigned int bucket)
+{
+	unsigned int shift = bucket >> HIST_LOG2;
+
+	if (!shift)
+		return bucket;
+	return (u64)(1 << HIST_LOG2 | (bucket & ((1 << HIST_LOG2) - 1))) << (shift - 1);
+}
+
+static void hist_add(struct hist *h, u64 ns)
+{
+	h->min = h->calls ? min(h->min, ns) : ns;
+	h->max = max(h->max, ns);
+	h->calls++;
+	h->total += ns;
+	h->bucket[bucket_of(ns)]++;
+}
+
+static void hist_merge(struct hist *h, const struct hist *from)
+{
+	if (!from->calls)
+		return;
+	h->min = h->calls ? min(h->min, from->min) : from->min;
+	h->max = max(h->max, from->max);
+	h->calls += from->calls;
+	h->total += from->total;
+	for (int i = 0; i < HIST_BUCKETS; i++)
+		h->bucket[i] += from->bucket[i];
+}
+
+static void hist_say(struct reply *r, const char *op, const struct hist *h)
+{
+	if (!h->calls)
+		return;
+	say(r, "%s %llu %llu %llu %llu\n", op, h->calls, h->total, h->min, h->max);
+	for (int i = 0; i < HIST_BUCKETS; i++)
+		if (h->bucket[i])
+			say(r, "bucket %s %llu %u\n", op, bucket_from(i), h->bucket[i]);
+}
+
+/**
+ * struct racer - one CPU's part of a run
+ * @run: what it does
+ * @o: with which object
+ * @first: of the pages of @o, the one it begins with
+ * @step: and how many it goes on by
+ * @times: how often
+ * @subtree: the name to add @o as, or ""
+ * @gate: of all: who has not come yet
+ * @err: what went wrong
+ * @there: what it did cost
+ * @back: and its opposite
+ * @done: it has ended
+ * @task: its own
+ */
+struct racer {
+	int (*run)(struct racer *r);
+	struct object *o;
+	unsigned long first, step, times;
+	char subtree[16];
+	atomic_t *gate;
+	int err;
+	struct hist there, back;
+	struct completion done;
+	struct task_struct *task;
+};
+
+static int race(void *arg)
+{
+	struct racer *r = arg;
+
+	/* all at once */
+	atomic_dec(r->gate);
+	while (atomic_read(r->gate) > 0)
+		cpu_relax();
+	r->err = r->run(r);
+	kthread_complete_and_exit(&r->done, 0);
+}
+
+/* each CPU with one racer; returns the first error */
+static int race_all(struct racer *r, int nr)
+{
+	atomic_t gate = ATOMIC_INIT(nr);
+	int cpu = -1, err = 0;
+
+	/* one: here, where faults are injected and probes count */
+	if (nr == 1)
+		return r->run(r);
+	for (int i = 0; i < nr; i++) {
+		cpu = cpumask_next(cpu, cpu_online_mask);
+		r[i].gate = &gate;
+		init_completion(&r[i].done);
+		r[i].task = kthread_create_on_node(race, &r[i], cpu_to_node(cpu),
+						   "kho_race/%d", cpu);
+		if (IS_ERR(r[i].task)) {
+			err = PTR_ERR(r[i].task);
+			while (i--)
+				kthread_stop(r[i].task);
+			return err;
+		}
+		kthread_bind(r[i].task, cpu);
+	}
+	for (int i = 0; i < nr; i++)
+		wake_up_process(r[i].task);
+	for (int i = 0; i < nr; i++) {
+		wait_for_completion(&r[i].done);
+		err = err ?: r[i].err;
+	}
+	return err;
+}
+
+static struct racer *racers_new(const char *word, int *nr)
+{
+	int err = 0;
+
+	*nr = 1;
+	if (word)
+		err = kstrtoint(word, 0, nr);
+	if (err || *nr < 1 || *nr > num_online_cpus())
+		return ERR_PTR(-EINVAL);
+	return kvcalloc(*nr, sizeof(struct racer), GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
+}
+
+static int each_preserve(struct racer *r)
+{
+	int err = 0;
+
+	/* nothing else in between: the more they are in each other's way the better */
+	for (unsigned long i = r->first; i < r->o->n && !err; i += r->step)
+		err = kho_preserve_pages(page_of(r->o, i), 1);
+	return err;
+}
+
+static int each_unpreserve(struct racer *r)
+{
+	for (unsigned long i = r->first; i < r->o->n; i += r->step)
+		kho_unpreserve_pages(page_of(r->o, i), 1);
+	return 0;
+}
+
+static int do_each(struct reply *reply, struct object *o, char **w)
+{
+	bool add = !strcmp(w[2], "preserve");
+	struct racer *r;
+	int nr, err;
+
+	if ((o->kind != PAGES && o->kind != AT) || (!add && strcmp(w[2], "unpreserve")))
+		return -EINVAL;
+	if (o->each == add)
+		return -EALREADY;
+	r = racers_new(w[3], &nr);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	for (int i = 0; i < nr; i++) {
+		r[i].run = add ? each_preserve : each_unpreserve;
+		r[i].o = o;
+		r[i].first = i;
+		r[i].step = nr;
+	}
+	err = race_all(r, nr);
+	/* what was not added is no harm to take back */
+	for (unsigned long i = 0; add && err && i < o->n; i++)
+		kho_unpreserve_pages(page_of(o, i), 1);
+	o->each = add && !err;
+	kvfree(r);
+	return err;
+}
+
+static int loop(struct racer *r)
+{
+	for (unsigned long i = 0; i < r->times; i++) {
+		struct object *o = r->o;
+		u64 t0 = ktime_get_ns(), t1, t2;
+		int err = 0;
+
+		if (*r->subtree) {
+			err = kho_add_subtree(r->subtree, o->mem, 1);
+		} else if (o->kind == KHO) {
+			o->mem = kho_alloc_preserve(o->n);
+			err = PTR_ERR_OR_ZERO(o->mem);
+		} else {
+			err = preserve(o, NULL);
+		}
+		t1 = ktime_get_ns();
+		if (err)
+			return err;
+		if (*r->subtree)
+			kho_remove_subtree(o->mem);
+		else if (o->kind == KHO)
+			kho_unpreserve_free(o->mem);
+		else
+			unpreserve(o);
+		t2 = ktime_get_ns();
+		hist_add(&r->there, t1 - t0);
+		hist_add(&r->back, t2 - t1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void racers_say(struct reply *reply, struct racer *r, int nr, const char *there,
+		       const char *back)
+{
+	for (int i = 1; i < nr; i++) {
+		hist_merge(&r->there, &r[i].there);
+		hist_merge(&r->back, &r[i].back);
+	}
+	hist_say(reply, there, &r->there);
+	hist_say(reply, back, &r->back);
+}
+
+static int do_loop(struct reply *reply, char **w)
+{
+	bool subtree = !strcmp(w[3], "subtree");
+	struct racer *r;
+	int kind, nr, err = 0;
+	unsigned long n, times;
+	struct object *o;
+
+	kind = match_string(kinds, NR_KINDS, w[1]);
+	if (kind < 0 || kind == AT || kind == VMAP || kstrtoul(w[2], 0, &n) ||
+	    (!subtree && strcmp(w[3], "preserve")) || kstrtoul(w[4], 0, &times) || !times)
+		return -EINVAL;
+	/* a subtree has memory of its own, and an address in the kernel's direct map */
+	if (subtree ? kind != FOLIO || !kho_is_enabled() :
+	    kind != KHO && kind != FOLIO && (!n || n > PAGES_MAX))
+		return -EINVAL;
+	r = racers_new(w[5], &nr);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	o = kvcalloc(nr, sizeof(*o), GFP_KERNEL);
+	if (!o)
+		err = -ENOMEM;
+	for (int i = 0; i < nr && !err; i++) {
+		o[i].kind = kind;
+		o[i].n = n;
+		r[i].o = &o[i];
+		r[i].run = loop;
+		r[i].times = times;
+		if (subtree)
+			snprintf(r[i].subtree, sizeof(r[i].subtree), "loop.%d", i);
+		if (kind != KHO)
+			err = allocate(&o[i], NUMA_NO_NODE, 0);
+	}
+	if (!err)
+		err = race_all(r, nr);
+	racers_say(reply, r, nr, subtree ? "add" : "preserve", subtree ? "remove" : "unpreserve");
+	for (int i = 0; i < nr && o && kind != KHO; i++)
+		if (o[i].mem)
+			release(&o[i]);
+	kvfree(o);
+	kvfree(r);
+	return err;
+}
+
+/* from 7.3 on, trees of keys are for whoever wants one; see the Makefile */
+#ifdef HAVE_RADIX_KEYS
+static struct kho_radix_tree radix;
+
+struct walk {
+	struct reply *reply;
+	unsigned long left;
+};
+
+static int walk_key(unsigned long key, void *data)
+{
+	struct walk *walk = data;
+
+	say(walk->reply, "key 0x%lx\n", key);
+	return --walk->left ? 0 : 7;
+}
+
+static int walk_node(phys_addr_t phys, void *data)
+{
+	struct walk *walk = data;
+
+	say(walk->reply, "node 0x%llx\n", (u64)phys);
+	return 0;
+}
+
+static void radix_destroy(void)
+{
+	kho_radix_destroy_tree(&radix);
+}
+
+static int do_radix(struct reply *r, char **w)
+{
+	const struct kho_radix_walk_cb cb = { .leaf = walk_key, .node = walk_node };
+	struct walk walk = { .reply = r };
+	unsigned long key = 0;
+	int ret;
+
+	if (w[2] && kstrtoul(w[2], 0, &key))
+		return -EINVAL;
+	if (!strcmp(w[1], "init"))
+		return radix.root ? -EALREADY : kho_radix_init_tree(&radix, NULL);
+	if (w[2] && !strcmp(w[1], "add"))
+		return kho_radix_add_key(&radix, key);
+	if (w[2] && !strcmp(w[1], "del")) {
+		kho_radix_del_key(&radix, key);
+		return 0;
+	}
+	if (!strcmp(w[1], "destroy")) {
+		radix_destroy();
+		return 0;
+	}
+	if (strcmp(w[1], "walk"))
+		return -EINVAL;
+	walk.left = key;
+	ret = kho_radix_walk_tree(&radix, &cb, &walk);
+	if (ret > 0)
+		say(r, "stopped %d\n", ret);
+	return min(ret, 0);
+}
+#else
+static void radix_destroy(void)
+{
+}
+
+static int do_radix(struct reply *r, char **w)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* words: with the command itself */
 static const struct command {
@@ -654,12 +1197,19 @@ static const struct command {
 	{ "get", 2, 2, .any = do_get },
 	{ "list", 1, 1, .any = do_list },
 	{ "restore", 2, 2, .any = do_restore },
-	{ "probe", 2, 2, .any = do_probe },
+	{ "restore_free", 2, 2, .any = do_restore_free },
+	{ "probe", 2, 3, .any = do_probe },
+	{ "page", 2, 2, .any = do_page },
+	{ "self", 1, 1, .any = do_self },
+	{ "loop", 5, 6, .any = do_loop },
+	{ "radix", 2, 3, .any = do_radix },
+	{ "each", 3, 4, .with = do_each },
 	{ "put", 2, 2, .with = do_put },
+	{ "kho_free", 2, 2, .with = do_kho_free },
 	{ "fill", 3, 3, .with = do_fill },
 	{ "check", 3, 3, .with = do_check },
 	{ "zero", 2, 2, .with = do_zero },
-	{ "preserve", 2, 2, .with = do_preserve },
+	{ "preserve", 2, 3, .with = do_preserve },
 	{ "unpreserve", 2, 2, .with = do_unpreserve },
 	{ "part", 4, 4, .with = do_part },
 	{ "unpart", 4, 4, .with = do_part },
@@ -798,25 +1348,27 @@ static int __init producer_init(void)
 {
 	int err;
 
-	if (!kho_is_enabled())
-		return -EOPNOTSUPP;
 	err = read_ledger();
 	if (err)
 		goto err_objects;
-	out = kho_alloc_preserve(LEDGER_BYTES);
-	if (IS_ERR(out)) {
-		err = PTR_ERR(out);
-		goto err_objects;
+	if (kho_is_enabled()) {
+		out = kho_alloc_preserve(LEDGER_BYTES);
+		if (IS_ERR(out)) {
+			err = PTR_ERR(out);
+			out = NULL;
+			goto err_objects;
+		}
+		out->magic = LEDGER_MAGIC;
+		err = kho_add_subtree(LEDGER_NODE, out, LEDGER_BYTES);
+		if (err)
+			goto err_ledger;
 	}
-	out->magic = LEDGER_MAGIC;
-	err = kho_add_subtree(LEDGER_NODE, out, LEDGER_BYTES);
-	if (err)
-		goto err_ledger;
 	file = debugfs_create_file("kho_producer", 0600, NULL, NULL, &producer_fops);
 	if (!IS_ERR(file))
 		return 0;
 	err = PTR_ERR(file);
-	kho_remove_subtree(out);
+	if (out)
+		kho_remove_subtree(out);
 err_ledger:
 	kho_unpreserve_free(out);
 err_objects:
@@ -828,7 +1380,9 @@ static void __exit producer_exit(void)
 {
 	debugfs_remove(file);
 	drop_all();
-	kho_remove_subtree(out);
+	radix_destroy();
+	if (out)
+		kho_remove_subtree(out);
 	kho_unpreserve_free(out);
 }
 

@@ -75,6 +75,18 @@ void kho_cpio_file(FILE *out, unsigned int ino, const char *name,
 }
 
 /**
+ * kho_cpio_link() - a symbolic link
+ * @out: the archive
+ * @ino: unique number
+ * @name: path without leading slash
+ * @to: where it leads, seen from there
+ */
+void kho_cpio_link(FILE *out, unsigned int ino, const char *name, const char *to)
+{
+	entry(out, ino, name, S_IFLNK | 0777, 0, 0, to, strlen(to));
+}
+
+/**
  * kho_cpio_end() - the entry that ends an archive
  * @out: the archive
  */

@@ -18,6 +18,7 @@ void kho_cpio_node(FILE *out, unsigned int ino, const char *name,
 void kho_cpio_file(FILE *out, unsigned int ino, const char *name,
 		   unsigned int mode, const void *data, size_t len);
 void kho_cpio_align(FILE *out);
+void kho_cpio_link(FILE *out, unsigned int ino, const char *name, const char *to);
 void kho_cpio_end(FILE *out);
 
 #endif /* KHO_CPIO_H */

@@ -89,6 +89,27 @@ int kho_read_file(const char *path, struct kho_blob *blob)
 }
 
 /**
+ * kho_write() - write a value into a file of the kernel
+ * @path: the file; it must be there
+ * @text: the value, in one write
+ *
+ * Return: 0, -EIO if less was taken, or what open or write failed with
+ */
+int kho_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+	ssize_t len = strlen(text), n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, len);
+	if (n != len)
+		err = n < 0 ? -errno : -EIO;
+	close(fd);
+	return err;
+}
+
+/**
  * kho_blob_free() - free a blob's content
  * @blob: may be empty
  */
@@ -194,31 +215,47 @@ const char *kho_scenario_name(void)
 	return s ? s : "";
 }
 
-/* the value of an option in the running kernel's own configuration file */
-static int config_get(const char *option, char *val)
+/* the running kernel's own configuration, where it can be found */
+static int config_read(struct kho_blob *b)
 {
-	struct kho_blob b;
+	const struct kho_boot *boot = kho_boot_of(kho_generation());
 	struct utsname u;
 	char path[256];
-	char line[128];
-	char *p;
 	int err;
 
+	if (boot) {
+		snprintf(path, sizeof(path), "/kho/config%s%s",
+			 *boot->step.kernel ? "." : "", boot->step.kernel);
+		return kho_read_file(path, b);
+	}
 	if (uname(&u))
 		return -errno;
 	snprintf(path, sizeof(path), "/boot/config-%s", u.release);
-	err = kho_read_file(path, &b);
-	if (err) {
-		snprintf(path, sizeof(path), "/lib/modules/%s/config", u.release);
-		err = kho_read_file(path, &b);
-	}
-	if (err)
-		return err;
-	snprintf(line, sizeof(line), "\n%s=", option);
-	p = strstr(b.data, line);
-	*val = p ? p[strlen(line)] : 'n';
+	err = kho_read_file(path, b);
+	if (!err)
+		return 0;
+	snprintf(path, sizeof(path), "/lib/modules/%s/config", u.release);
+	return kho_read_file(path, b);
+}
+
+/**
+ * kho_config() - is the running kernel built with an option?
+ * @option: "CONFIG_..."
+ *
+ * Return: 1 if it is, 0 if it is not, -1 where its configuration is not known
+ */
+int kho_config(const char *option)
+{
+	struct kho_blob b;
+	char line[128];
+	int is;
+
+	if (config_read(&b))
+		return -1;
+	snprintf(line, sizeof(line), "\n%s=y\n", option);
+	is = !!strstr(b.data, line);
 	kho_blob_free(&b);
-	return 0;
+	return is;
 }
 
 /* as kstrtobool() of the kernel; -1 for what it refuses */
@@ -320,9 +357,7 @@ static bool knows_debugfs(void)
  */
 const char *kho_unknown(void)
 {
-	char val;
-
-	if (!getenv("kho") || (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val == 'y'))
+	if (!getenv("kho") || kho_config("CONFIG_KEXEC_HANDOVER") == 1)
 		return NULL;
 	return "the kernel does not know kho=: it is built without KHO";
 }
@@ -338,7 +373,6 @@ const char *kho_unknown(void)
  */
 const char *kho_why_not(void)
 {
-	char val;
 	struct statfs fs;
 
 	if (kho_generation() >= 0) {
@@ -351,11 +385,11 @@ const char *kho_why_not(void)
 	}
 	if (geteuid())
 		return "not root: debugfs is for root only";
-	if (!config_get("CONFIG_KEXEC_HANDOVER", &val) && val != 'y')
+	if (!kho_config("CONFIG_KEXEC_HANDOVER"))
 		return "the kernel is built without CONFIG_KEXEC_HANDOVER";
 	if (kho_cmdline_enabled(NULL) == 0)
 		return "KHO is switched off by kho= on the kernel command line";
-	if (!config_get("CONFIG_KEXEC_HANDOVER_DEBUGFS", &val) && val != 'y')
+	if (!kho_config("CONFIG_KEXEC_HANDOVER_DEBUGFS"))
 		return "the kernel is built without CONFIG_KEXEC_HANDOVER_DEBUGFS";
 	if (!knows_debugfs())
 		return "the kernel is built without debugfs";
@@ -366,6 +400,29 @@ const char *kho_why_not(void)
 		       "no kho directory in debugfs: KHO or its debugfs interface is not built in" :
 		       "no kho directory in debugfs: KHO is not built in, or not on (kho=on)";
 	return NULL;
+}
+
+/**
+ * kho_own_test() - does the kernel's own test of KHO run?
+ *
+ * lib/test_kho.c, built in and not switched off by initcall_blacklist=.
+ *
+ * Return: true if so
+ */
+bool kho_own_test(void)
+{
+	char val[256];
+
+	if (access("/sys/module/test_kho", F_OK))
+		return false;
+	for (unsigned int i = 0; ; i++) {
+		int err = kho_cmdline_get(NULL, "initcall_blacklist", i, val, sizeof(val));
+
+		if (err == -ENOENT)
+			return true;
+		if (!err && strstr(val, "kho_test_init"))
+			return false;
+	}
 }
 
 /**

@@ -17,8 +17,8 @@
 #include "types.h"
 
 #define KHO_DEBUGFS	"/sys/kernel/debug/kho"
-/* where machines of the suite have the test producer */
-#define KHO_MODULE	"/kho/kho_producer.ko"
+/* where machines of the suite have the test producer, for a dot and a kernel's name */
+#define KHO_MODULE	"/kho/kho_producer%s%s.ko"
 
 /* more regions than any machine of today has; what is more is an error */
 #define KHO_REGIONS_MAX	1026
@@ -49,6 +49,7 @@ struct kho_blob {
 int kho_read_file(const char *path, struct kho_blob *blob);
 int kho_read_file_at(int dirfd, const char *name, size_t chunk,
 		     struct kho_blob *blob);
+int kho_write(const char *path, const char *text);
 void kho_blob_free(struct kho_blob *blob);
 int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
 		    char *val, size_t size);
@@ -59,6 +60,8 @@ int kho_cmdline_bool(const char *cmdline, const char *key);
 int kho_cmdline_enabled(const char *cmdline);
 const char *kho_unknown(void);
 const char *kho_why_not(void);
+bool kho_own_test(void);
+int kho_config(const char *option);
 int kho_state_save(const char *name, const void *data, size_t len);
 int kho_state_load(const char *name, unsigned int generation,
 		   struct kho_blob *blob);
@@ -81,6 +84,9 @@ bool kho_in_ram(u64 addr, u64 size);
 bool kho_regions_overlap(const struct kho_region *r, int nr, u64 addr, u64 size);
 int kho_node_spans(int nid, struct kho_region *r, int max);
 int kho_meminfo(const char *key, u64 *kib);
+long kho_free_pages(void);
+long kho_oom_kills(void);
+int kho_node_free(int nid, long *all, long *cma);
 int kho_phys_map(u64 addr, u64 size, bool write, void **map);
 void kho_phys_unmap(void *map, u64 addr, u64 size);
 long kho_pages_marked(u64 addr, u64 size, u64 marks, u64 *first, u64 *flags);
@@ -88,8 +94,18 @@ u64 kho_pattern(u64 seed, u64 word);
 void kho_pattern_fill(void *mem, u64 size, u64 seed);
 int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad);
 
+/**
+ * struct kho_klog_ear - who listens to a kernel log line by line
+ * @asked: begin of the name of a function that is asked to warn; "" if none is
+ */
+struct kho_klog_ear {
+	char asked[64];
+};
+
 /* klog.c: the kernel log */
-bool kho_klog_bad(const char *line);
+bool kho_klog_bad(struct kho_klog_ear *ear, const char *line);
+bool kho_klog_warns(const char *line, const char *function);
+int kho_klog_ask(const char *function);
 int kho_klog_open(bool from_start);
 int kho_klog_next(int fd, char *line, size_t size);
 int kho_klog_find(const char *text, char *line, size_t size);

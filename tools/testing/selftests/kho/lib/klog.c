@@ -22,11 +22,11 @@ static const char * const bad_starts[] = {
 	"Unable to handle kernel", "unable to handle", "Internal error",
 	"INFO: task ", "INFO: rcu", "rcu: INFO:", "INFO: possible recursive",
 	"INFO: possible circular", "INFO: suspicious RCU", "kernel BUG at",
-	"page allocation failure", "Out of memory", "refcount_t:", "kmemleak: ",
+	"page allocation failure", "Out of memory", "refcount_t:",
 	"watchdog: BUG", "Bad page", "list_add corruption", "list_del corruption",
 	"------------[ cut here ]", "=============================",
 	"double fault", "traps: ", "divide error", "stack segment", "Freeing non-",
-	"Bad page state", "kfence: ", "invalid opcode",
+	"Bad page state", "invalid opcode",
 };
 
 /* "[   12.345678] ", "[   12.345678][    T1] ", "<4>", "KHO: " are no part */
@@ -55,21 +55,89 @@ static const char *message(const char *p)
 	return p;
 }
 
+/* what a check that means to provoke a warning writes into the log */
+#define ASKS		"kho_test: a warning is asked for in "
+#define ASKS_NO_MORE	"kho_test: no warning is asked for any more"
+
+/**
+ * kho_klog_warns() - is this the line of a warning that names where it is?
+ * @line: see kho_klog_bad()
+ * @function: begin of the name of the function
+ *
+ * Return: true if it is, and was met there
+ */
+bool kho_klog_warns(const char *line, const char *function)
+{
+	const char *msg = message(line), *at = strstr(msg, " at ");
+
+	if (strncmp(msg, "WARNING:", 8) || !at)
+		return false;
+	at += 4;
+	/* of older kernels file and line stand before the function */
+	if (strncmp(at, function, strlen(function)) && strchr(at, ' '))
+		at = strchr(at, ' ') + 1;
+	return !strncmp(at, function, strlen(function));
+}
+
+/**
+ * kho_klog_ask() - say in the kernel log that a warning is meant to be
+ * @function: begin of the name of the function that must warn; NULL for no more
+ *
+ * Whoever listens to the log takes such a warning, and none other, for what it is.
+ * A warning that comes once in a kernel's life comes again.
+ *
+ * Return: 0, or what went wrong
+ */
+int kho_klog_ask(const char *function)
+{
+	char line[128];
+
+	if (function)
+		kho_write("/sys/kernel/debug/clear_warn_once", "1");
+	/* on the console whatever is shown there */
+	if (function)
+		snprintf(line, sizeof(line), "<3>" ASKS "%s", function);
+	else
+		snprintf(line, sizeof(line), "<3>" ASKS_NO_MORE);
+	return kho_write("/dev/kmsg", line);
+}
+
+/*
+ * A warning that was asked for begins, names its place, and tells how it came there; who
+ * kills for want of memory has words of its own.
+ */
+static bool was_asked(const struct kho_klog_ear *ear, const char *line, const char *msg)
+{
+	return *ear->asked && (kho_klog_warns(line, ear->asked) ||
+			       !strncmp(msg, "------------[ cut here ]", 24) ||
+			       !strncmp(msg, "Call Trace:", 11) ||
+			       (!strcmp(ear->asked, "oom_kill_process") &&
+				(strstr(msg, "invoked oom-killer") ||
+				 !strncmp(msg, "Out of memory: Killed process ", 30))));
+}
+
 /**
  * kho_klog_bad() - is this line of a kernel log the report of a failure?
+ * @ear: who listens; it remembers what kho_klog_ask() said
  * @line: from /dev/kmsg's text, dmesg or a console, with or without time stamp
  *
  * Return: true if no kernel in order writes it
  */
-bool kho_klog_bad(const char *line)
+bool kho_klog_bad(struct kho_klog_ear *ear, const char *line)
 {
 	const char *msg = message(line);
 
+	if (!strncmp(msg, ASKS, strlen(ASKS)))
+		snprintf(ear->asked, sizeof(ear->asked), "%s", msg + strlen(ASKS));
+	else if (!strncmp(msg, ASKS_NO_MORE, strlen(ASKS_NO_MORE)))
+		*ear->asked = '\0';
+	if (was_asked(ear, line, msg))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(bad_starts); i++)
 		if (!strncmp(msg, bad_starts[i], strlen(bad_starts[i])))
 			return true;
-	return strstr(msg, "page allocation failure:") ||
-	       strstr(msg, "invoked oom-killer");
+	return strstr(msg, "page allocation failure:") || strstr(msg, "invoked oom-killer") ||
+	       strstr(msg, "new suspected memory leaks");
 }
 
 /**

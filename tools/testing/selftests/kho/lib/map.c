@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kho.h"
 #include "map.h"
 
 /* a bitmap of 4 KiB covers 128 MiB of single pages: no machine of today has more */
@@ -324,26 +325,75 @@ size_t kho_map_split(unsigned int page_shift, u64 addr, u64 pages,
 	return n;
 }
 
-/**
- * kho_map_print() - print a map for a person: keys, orders, totals
- * @m: the map
- * @out: where to
- */
-void kho_map_print(const struct kho_map *m, FILE *out)
+#define NODES_KNOWN	64
+#define SPANS_MAX	8
+
+/* where the nodes of this machine are */
+struct nodes {
+	struct kho_region span[NODES_KNOWN][SPANS_MAX];
+	int nr[NODES_KNOWN];
+};
+
+/* which node a byte is on; -1 where nobody tells */
+static int node_of(const struct nodes *nodes, u64 addr)
 {
-	size_t of[ADDR_BITS] = { };
+	for (int nid = 0; nid < NODES_KNOWN; nid++)
+		if (nodes->nr[nid] > 0 &&
+		    kho_regions_overlap(nodes->span[nid], nodes->nr[nid], addr, 1))
+			return nid;
+	return -1;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct kho_kept *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/**
+ * kho_map_print() - print a map for a person: ranges, orders, nodes, totals
+ * @m: the map; its keys are sorted by address
+ * @out: where to
+ *
+ * Keys that lie one behind the other are one range.  The nodes are those of the
+ * machine that this runs on.
+ */
+void kho_map_print(struct kho_map *m, FILE *out)
+{
+	size_t of[ADDR_BITS] = { }, keys;
+	static struct nodes nodes;
 	u64 total = 0;
+
+	for (int nid = 0; nid < NODES_KNOWN; nid++)
+		nodes.nr[nid] = kho_node_spans(nid, nodes.span[nid], SPANS_MAX);
 
 	fprintf(out, "preserved-memory map: %zu keys in %zu pages of %u bytes, %u levels\n",
 		m->nr, m->nr_nodes, 1u << m->page_shift, kho_map_levels(m->page_shift));
-	for (size_t i = 0; i < m->nr; i++) {
-		const struct kho_kept *k = &m->key[i];
-		u64 len = 1ULL << (m->page_shift + k->order);
+	qsort(m->key, m->nr, sizeof(*m->key), by_place);
+	for (size_t i = 0; i < m->nr; i += keys) {
+		u64 from = m->key[i].addr, to = from;
+		unsigned int least = ADDR_BITS, most = 0;
+		int node = node_of(&nodes, from);
 
-		fprintf(out, "    0x%llx-0x%llx order %u\n", k->addr, k->addr + len - 1,
-			k->order);
-		of[k->order]++;
-		total += len;
+		for (keys = 0; i + keys < m->nr && m->key[i + keys].addr == to; keys++) {
+			unsigned int order = m->key[i + keys].order;
+
+			if (keys && node_of(&nodes, to) != node)
+				break;
+			to += 1ULL << (m->page_shift + order);
+			least = order < least ? order : least;
+			most = order > most ? order : most;
+			of[order]++;
+		}
+		fprintf(out, "    0x%llx-0x%llx %llu KiB: %zu key%s of order %u", from, to - 1,
+			(to - from) >> 10, keys, keys == 1 ? "" : "s", least);
+		if (most != least)
+			fprintf(out, " to %u", most);
+		if (node >= 0)
+			fprintf(out, ", node %d", node);
+		fputc('\n', out);
+		total += to - from;
 	}
 	for (unsigned int order = 0; order < ARRAY_SIZE(of); order++)
 		if (of[order])

@@ -64,6 +64,6 @@ bool kho_map_has(const struct kho_map *m, u64 addr, unsigned int order);
 u64 kho_map_first_gap(const struct kho_map *m, u64 addr, u64 size);
 size_t kho_map_split(unsigned int page_shift, u64 addr, u64 pages,
 		     struct kho_kept *k, size_t max);
-void kho_map_print(const struct kho_map *m, FILE *out);
+void kho_map_print(struct kho_map *m, FILE *out);
 
 #endif /* KHO_MAP_H */

@@ -228,6 +228,64 @@ int kho_meminfo(const char *key, u64 *kib)
 	return err;
 }
 
+/**
+ * kho_free_pages() - how much memory nobody has
+ *
+ * With what the CPUs keep on lists of their own, which MemFree leaves out, and
+ * with what they have not yet counted.
+ *
+ * Return: pages, or a negative errno
+ */
+long kho_free_pages(void)
+{
+	struct kho_blob b;
+	long pages = 0, n;
+	int err;
+
+	/* only kernels for several CPUs have it, and need it */
+	kho_write("/proc/sys/vm/stat_refresh", "1");
+	err = kho_read_file("/proc/zoneinfo", &b);
+	if (err)
+		return err;
+	for (char *p = b.data, *line; (line = strsep(&p, "\n"));)
+		if (sscanf(line, " pages free %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
+			pages += n;
+	kho_blob_free(&b);
+	return pages;
+}
+
+static long vmstat_field(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtol(p + strlen(key), NULL, 10) : 0;
+}
+
+/**
+ * kho_node_free() - how much memory of a node is free
+ * @nid: the node
+ * @all: pages, without those on the lists of CPUs
+ * @cma: of these, those of CMA, as scratch is
+ *
+ * Return: 0, or what reading the node's vmstat failed with
+ */
+int kho_node_free(int nid, long *all, long *cma)
+{
+	struct kho_blob b;
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/vmstat", nid);
+	err = kho_read_file(path, &b);
+	if (err)
+		return err;
+	*all = vmstat_field(b.data, "nr_free_pages ");
+	*cma = vmstat_field(b.data, "\nnr_free_cma ");
+	kho_blob_free(&b);
+	return 0;
+}
+
 static u64 page_down(u64 addr)
 {
 	return addr & ~((u64)sysconf(_SC_PAGESIZE) - 1);
@@ -382,4 +440,25 @@ int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad)
 		return -EILSEQ;
 	}
 	return 0;
+}
+
+/**
+ * kho_oom_kills() - how many processes this kernel has killed for want of memory
+ *
+ * Return: how many, -ENODATA if it does not count them, or what reading
+ * /proc/vmstat failed with
+ */
+long kho_oom_kills(void)
+{
+	static const char key[] = "\noom_kill ";
+	struct kho_blob b;
+	const char *at;
+	long n = kho_read_file("/proc/vmstat", &b);
+
+	if (n)
+		return n;
+	at = strstr(b.data, key);
+	n = at ? strtol(at + strlen(key), NULL, 10) : -ENODATA;
+	kho_blob_free(&b);
+	return n;
 }

@@ -15,7 +15,7 @@
 #include "types.h"
 
 #define KHO_SCENARIO_SECTION	"kho_scenario"
-#define KHO_SCENARIO_MAGIC	0x324e43534f484bULL	/* "KHOSCN2" */
+#define KHO_SCENARIO_MAGIC	0x334e43534f484bULL	/* "KHOSCN3" */
 
 #define KHO_NODES_MAX		8
 #define KHO_STEPS_LEN		4096
@@ -42,6 +42,17 @@ enum {
 	KHO_SC_LOAD_FIRST	= 1 << 6,
 	/* the test producer's module is carried along; skipped where there is none */
 	KHO_SC_MODULE		= 1 << 7,
+	/* the kernel's own test of KHO (lib/test_kho.c) runs where it is built in */
+	KHO_SC_OWN_TEST		= 1 << 8,
+	/* each kernel chooses by chance where it is: no nokaslr */
+	KHO_SC_KASLR		= 1 << 9,
+	/* before a reboot the kernel panics; the crash image that a program loaded
+	 * and damaged must not come up, and khotest resets the machine when no
+	 * record came for as long as a step may take
+	 */
+	KHO_SC_DAMAGED		= 1 << 10,
+	/* a chain: goes on for as many generations as one asks for */
+	KHO_SC_CHAIN		= 1 << 11,
 };
 
 /**
@@ -68,6 +79,8 @@ struct kho_node {
  * @node: the NUMA nodes
  * @low_mib: how much of the memory is below 4 GiB; 0: as much as the machine
  *	can put there
+ * @hot_mib: memory beyond all this, on the last node, which the kernel adds when it
+ *	finds the device (CONFIG_ACPI_HOTPLUG_MEMORY)
  * @generations: how many kernels run one after the other: 1 is a cold boot
  *	alone, 3 a cold boot and two handovers; 0: as many as @steps has
  * @step_seconds: deadline of a step (no record for that long is a hang) on a
@@ -80,8 +93,9 @@ struct kho_node {
  *	with nothing in addition
  * @programs: what init runs in every generation, one after the other, by name;
  *	none: the program that holds this declaration
- * @files: programs of the host that are carried along with the libraries they
- *	need, by name ("stress-ng"); where one is missing the scenario is skipped
+ * @files: programs that are carried along with the libraries they need, by name:
+ *	of the suite ("khotest") or of the host ("stress-ng"); where one is missing
+ *	the scenario is skipped
  */
 struct kho_scenario {
 	u64 magic;
@@ -94,6 +108,7 @@ struct kho_scenario {
 	u32 nr_nodes;
 	struct kho_node node[KHO_NODES_MAX];
 	u32 low_mib;
+	u32 hot_mib;
 	u32 generations;
 	u32 step_seconds;
 	char cmdline[512];

@@ -7,19 +7,61 @@
  */
 #include "kho_test.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fdt_check.h"
+
+#define RESERVE	"reserve_mem=1M:4K:once reserve_mem=516K:4K:anew"
 
 KHO_SCENARIO(chain) = {
 	KHO_SCENARIO_HEAD,
 	.name = "stress.chain",
 	.summary = "a chain of KHO kexecs; --generations says how many kernels",
-	.memory_mib = 512, .cpus = 1, .generations = 5,
-	.cmdline = "kho=on liveupdate=on reserve_mem=4M:4K:once reserve_mem=1028K:4K:anew",
+	.memory_mib = 512, .cpus = 1, .generations = 5, .flags = KHO_SC_CHAIN,
+	/* to have many: what interprets ACPI takes a third of a generation's time */
+	.cmdline = "kho=on liveupdate=on acpi=off " RESERVE,
+};
+
+KHO_SCENARIO(kaslr) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.chains.kaslr",
+	.summary = "a chain of kernels that choose by chance where they are",
+	.memory_mib = 512, .cpus = 1, .generations = 5, .flags = KHO_SC_CHAIN | KHO_SC_KASLR,
+	.cmdline = "kho=on kho_levels=slopes " RESERVE,
+	.programs = { "kho_chain" },
+};
+
+KHO_SCENARIO(smp) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.chains.smp",
+	.summary = "a chain of kernels with several CPUs and two nodes",
+	.nr_nodes = 2, .node = { { 384, 2 }, { 256, 2 } }, .generations = 5,
+	.flags = KHO_SC_CHAIN | KHO_SC_PARALLEL,
+	.cmdline = "kho=on " RESERVE,
+	.programs = { "kho_chain" },
+};
+
+#define TURNS	"kexec@previous\nkexec\nkexec@previous\nkexec\nkexec@previous\nkexec\n"
+
+KHO_SCENARIO(turns) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.chains.turns",
+	.summary = "a chain in which this kernel and the release before take turns",
+	.memory_mib = 512, .cpus = 1, .generations = 5, .flags = KHO_SC_CHAIN,
+	.cmdline = "kho=on " RESERVE,
+	.programs = { "kho_chain" },
+	/* as many as a hundred */
+	.steps = "boot\n"
+		TURNS TURNS TURNS TURNS TURNS TURNS TURNS TURNS TURNS
+		TURNS TURNS TURNS TURNS TURNS TURNS TURNS TURNS,
 };
 
 #define OUT	KHO_DEBUGFS "/out"
@@ -66,9 +108,17 @@ KHO_TEST_WHERE(k3, counts, not_here())
 	struct kho_metadata m;
 	struct kho_blob b;
 	char want[64], line[256] = "";
-	struct utsname u;
+	struct utsname u, before;
 
 	ASSERT_EQ(0, uname(&u));
+	before = u;
+	if (gen) {
+		ASSERT_EQ(0, kho_state_load("kernel", gen - 1, &b));
+		ASSERT_EQ(sizeof(before), b.len);
+		memcpy(&before, b.data, sizeof(before));
+		kho_blob_free(&b);
+	}
+	ASSERT_EQ(0, kho_state_save("kernel", &u, sizeof(u)));
 	for (int i = 0; i < (gen ? 2 : 1); i++) {
 		ASSERT_EQ(0, kho_read_file(path[i], &b));
 		memset(&problems, 0, sizeof(problems));
@@ -78,8 +128,7 @@ KHO_TEST_WHERE(k3, counts, not_here())
 			TH_LOG("%s: %s", path[i], problems.text[0]);
 		}
 		EXPECT_EQ(gen + !i, m.count);
-		/* one kernel in the whole chain */
-		EXPECT_STREQ(u.release, m.release);
+		EXPECT_STREQ(i ? before.release : u.release, m.release);
 	}
 	if (!gen)
 		return;
@@ -165,23 +214,339 @@ KHO_TEST_WHERE(m8, content_of_the_generation_before, not_here())
 		1000 + kho_generation());
 }
 
-KHO_TEST_WHERE(p1, memory_is_told, not_here())
+/* what there is, a name a line: CPUs, nodes, and the devices of all buses */
+static int list_hardware(FILE *f)
 {
-	static const char * const keys[] = { "MemTotal", "MemFree", "CmaFree", "Slab" };
-	u64 kib;
+	static const char * const files[] = {
+		"/sys/devices/system/cpu/online", "/sys/devices/system/node/online",
+		"/sys/devices/system/node/has_memory",
+	};
+	struct dirent **bus, **dev;
+	int buses, devs;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		char name[32];
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct kho_blob b;
 
-		ASSERT_EQ(0, kho_meminfo(keys[i], &kib)) {
-			TH_LOG("%s", keys[i]);
+		if (kho_read_file(files[i], &b))
+			continue;
+		fprintf(f, "%s %s", files[i], (char *)b.data);
+		kho_blob_free(&b);
+	}
+	buses = scandir("/sys/bus", &bus, NULL, alphasort);
+	if (buses < 0)
+		return -errno;
+	for (int i = 0; i < buses; i++) {
+		char path[512];
+
+		snprintf(path, sizeof(path), "/sys/bus/%s/devices", bus[i]->d_name);
+		devs = *bus[i]->d_name == '.' ? 0 : scandir(path, &dev, NULL, alphasort);
+		for (int j = 0; j < devs; j++) {
+			if (*dev[j]->d_name != '.')
+				fprintf(f, "%s %s\n", bus[i]->d_name, dev[j]->d_name);
+			free(dev[j]);
 		}
-		snprintf(name, sizeof(name), "chain.%s", keys[i]);
-		for (char *p = name; *p; p++)
-			*p |= *p >= 'A' && *p <= 'Z' ? 0x20 : 0;
-		printf("# kho: value name=%s unit=kib value=%llu\n", name, kib);
-		fflush(stdout);
+		if (devs > 0)
+			free(dev);
+		free(bus[i]);
+	}
+	free(bus);
+	return 0;
+}
+
+/* lines of one list that another does not have */
+static void log_gone(struct __test_metadata *_metadata, const char *what, char *of,
+		     const char *in)
+{
+	char *save, *line;
+
+	for (line = strtok_r(of, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (!strstr(in, line))
+			TH_LOG("%s: %s", what, line);
+}
+
+KHO_TEST_WHERE(u6, hardware_is_that_of_the_cold_boot, not_here())
+{
+	struct kho_blob b;
+	char *list;
+	size_t len;
+	FILE *f = open_memstream(&list, &len);
+
+	ASSERT_NE(NULL, f);
+	ASSERT_EQ(0, list_hardware(f));
+	ASSERT_EQ(0, fclose(f));
+	ASSERT_LT(0, len);
+	if (!kho_generation()) {
+		ASSERT_EQ(0, kho_state_save("hardware", list, len));
+		free(list);
+		return;
+	}
+	ASSERT_EQ(0, kho_state_load("hardware", 0, &b));
+	EXPECT_STREQ(b.data, list) {
+		char *was = strdup(b.data);
+
+		log_gone(_metadata, "gone", was, list);
+		log_gone(_metadata, "new", list, b.data);
+		free(was);
+	}
+	kho_blob_free(&b);
+	free(list);
+}
+
+/*
+ * What must not creep from generation to generation.  A leak over a handover is
+ * memory that stays reserved, and reserved memory is counted to the page: it must be
+ * just what it was.  The rest moves a little of itself, and a line is laid through
+ * it: what it rises by in a generation, and how well that is known.
+ */
+struct series {
+	const char *name, *unit;
+	/* 1: more is worse, -1: less is worse */
+	int worse;
+	/* the same in each generation, but for the cold boot */
+	bool exact;
+};
+
+static const struct series series[] = {
+	{ "reserved", "pages", 1, true },
+	{ "memtotal", "pages", -1, true },
+	{ "cmatotal", "kib", 1, true },
+	{ "free", "pages", -1, false },
+	{ "slab", "kib", 1, false },
+	{ "vmalloc", "kib", 1, false },
+	{ "cmafree", "kib", -1, false },
+	{ "boot", "us", 1, false },
+};
+
+#define SERIES	ARRAY_SIZE(series)
+/* kernels that take turns */
+#define KERNELS	2
+/* a slope is judged from so many generations on */
+#define JUDGED	10
+/* and is one when it is so many times its own uncertainty */
+#define SURE	6.0
+/* a leak of one is seen: what rounds to none is none */
+#define ONE	0.5
+
+/**
+ * struct levels - what is known of all generations of one kernel
+ * @release: which
+ * @n: generations
+ * @first: values of the first
+ * @x: sums of the generations' numbers, and of their squares
+ * @xx: see @x
+ * @y: sums of the values above @first, of their squares, and of the products
+ * @yy: see @y
+ * @xy: see @y
+ */
+struct levels {
+	char release[65];
+	u32 n;
+	s64 first[SERIES];
+	double x, xx;
+	double y[SERIES], yy[SERIES], xy[SERIES];
+};
+
+static struct levels levels[KERNELS];
+
+static s64 zone_sum(const char *text, const char *format)
+{
+	s64 sum = 0, v;
+
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : p)
+		if (sscanf(p, format, &v) == 1)
+			sum += v;
+	return sum;
+}
+
+static int measure(s64 *v)
+{
+	static const char * const key[SERIES] = {
+		[2] = "CmaTotal", [4] = "Slab", [5] = "VmallocUsed", [6] = "CmaFree",
+	};
+	long page = sysconf(_SC_PAGESIZE);
+	s64 initramfs = 0;
+	struct kho_blob b;
+	struct timespec t;
+	struct stat st;
+	int err;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	v[7] = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+	/* what can be dropped is nobody's */
+	kho_write("/proc/sys/vm/drop_caches", "3");
+	err = kho_read_file("/proc/zoneinfo", &b);
+	if (err)
+		return err;
+	/* how large the initramfs is that the kernel keeps is our own doing */
+	if (!stat("/sys/firmware/initrd", &st))
+		initramfs = (st.st_size + page - 1) / page;
+	v[1] = zone_sum(b.data, " managed %lld") + initramfs;
+	/* what never became the page allocator's */
+	v[0] = zone_sum(b.data, " present %lld") - v[1];
+	v[3] = kho_free_pages() + initramfs;
+	kho_blob_free(&b);
+	for (size_t i = 0; i < SERIES && !err; i++) {
+		u64 kib;
+
+		if (!key[i])
+			continue;
+		err = kho_meminfo(key[i], &kib);
+		v[i] = kib;
+	}
+	return err;
+}
+
+static struct levels *of_release(const char *release)
+{
+	for (int i = 0; i < KERNELS; i++) {
+		if (!levels[i].n)
+			snprintf(levels[i].release, sizeof(levels[i].release), "%s", release);
+		if (!strcmp(levels[i].release, release))
+			return &levels[i];
+	}
+	return NULL;
+}
+
+/* least squares: what a generation adds, and the standard error of that */
+static double slope_of(const struct levels *l, size_t i, double *error)
+{
+	double n = l->n, sxx = l->xx - l->x * l->x / n;
+	double sxy = l->xy[i] - l->x * l->y[i] / n;
+	double syy = l->yy[i] - l->y[i] * l->y[i] / n;
+	double slope = l->n > 2 ? sxy / sxx : 0;
+	double rest = l->n > 2 ? (syy - slope * sxy) / (n - 2) / sxx : 0;
+
+	*error = rest > 0 ? sqrt(rest) : 0;
+	return slope;
+}
+
+KHO_TEST_WHERE(r12, nothing_creeps, not_here())
+{
+	int gen = kho_generation();
+	struct kho_blob b;
+	struct levels *l;
+	char how[16] = "";
+	s64 v[SERIES];
+	struct utsname u;
+
+	/* where chance has a part in what is reserved, only lines tell */
+	kho_cmdline_get(NULL, "kho_levels", 0, how, sizeof(how));
+	ASSERT_EQ(0, uname(&u));
+	ASSERT_EQ(0, measure(v));
+	if (gen > 1) {
+		ASSERT_EQ(0, kho_state_load("levels", gen - 1, &b));
+		ASSERT_EQ(sizeof(levels), b.len);
+		memcpy(levels, b.data, sizeof(levels));
+		kho_blob_free(&b);
+	}
+	l = of_release(u.release);
+	ASSERT_NE(NULL, l) {
+		TH_LOG("more than %d kernels take turns", KERNELS);
+	}
+	/* the cold boot is another kind of boot */
+	if (gen) {
+		if (!l->n)
+			memcpy(l->first, v, sizeof(l->first));
+		l->n++;
+		l->x += gen;
+		l->xx += (double)gen * gen;
+	}
+	for (size_t i = 0; i < SERIES; i++) {
+		const struct series *s = &series[i];
+		double d = v[i] - l->first[i], slope, error;
+
+		printf("# kho: value name=chain.%s unit=%s value=%lld", s->name, s->unit, v[i]);
+		if (!gen) {
+			putchar('\n');
+			continue;
+		}
+		l->y[i] += d;
+		l->yy[i] += d * d;
+		l->xy[i] += d * gen;
+		slope = slope_of(l, i, &error);
+		printf(" slope=%.4f error=%.4f generations=%u\n", slope, error, l->n);
+		if (s->exact && strcmp(how, "slopes")) {
+			EXPECT_EQ(l->first[i], v[i]) {
+				TH_LOG("%s: %lld %s, in this kernel's first generation %lld",
+				       s->name, v[i], s->unit, l->first[i]);
+			}
+			continue;
+		}
+		/* time depends on what else the machine does, unless it is counted */
+		if (!strcmp(s->name, "boot") || l->n < JUDGED)
+			continue;
+		EXPECT_FALSE(slope * s->worse > ONE && slope * s->worse > SURE * error) {
+			TH_LOG("%s: %.3f +- %.3f %s more in each of %u generations", s->name,
+			       slope, error, s->unit, l->n);
+		}
+	}
+	fflush(stdout);
+	ASSERT_EQ(0, kho_state_save("levels", levels, sizeof(levels)));
+}
+
+/* what there was to see of memory, for whoever looks into a failure */
+static void snapshot(FILE *f)
+{
+	static const char * const path[] = {
+		OUT "/scratch_phys", OUT "/scratch_len", "/proc/meminfo", "/proc/buddyinfo",
+		"/proc/zoneinfo",
+	};
+	/* of zoneinfo what is counted above; the rest is long */
+	static const char * const zone[] = {
+		"Node ", "pages free", "spanned", "present", "managed", "cma",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(path); i++) {
+		char *line, *save;
+		struct kho_blob b;
+
+		if (kho_read_file(path[i], &b))
+			continue;
+		for (line = strtok_r(b.data, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save)) {
+			bool told = !strstr(path[i], "zoneinfo");
+
+			for (size_t j = 0; j < ARRAY_SIZE(zone) && !told; j++)
+				told = !!strstr(line, zone[j]);
+			if (told)
+				fprintf(f, "%s: %s\n", path[i], line);
+		}
+		kho_blob_free(&b);
 	}
 }
 
-TEST_HARNESS_MAIN
+static void tell(int gen, char *text)
+{
+	char *line, *save;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		printf("# generation %d: %s\n", gen, line);
+}
+
+int main(int argc, char **argv)
+{
+	int gen = kho_generation(), status = kho_test_run(argc, argv);
+	char *now = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	if (gen < 0)
+		return status;
+	f = open_memstream(&now, &len);
+	if (!f)
+		return KSFT_FAIL;
+	snapshot(f);
+	fclose(f);
+	kho_state_save("snapshot", now, len);
+	if (status == KSFT_FAIL) {
+		struct kho_blob b;
+
+		if (gen && !kho_state_load("snapshot", gen - 1, &b)) {
+			tell(gen - 1, b.data);
+			kho_blob_free(&b);
+		}
+		tell(gen, now);
+	}
+	free(now);
+	return status;
+}

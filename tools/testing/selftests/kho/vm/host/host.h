@@ -21,6 +21,9 @@ enum {
 	EX_SKIP = 4,
 };
 
+/* as many as a run can have */
+#define GENERATIONS_MAX	1000000
+
 /* kernels beside the one under test that can be named */
 #define ALSO_MAX	8
 
@@ -37,33 +40,43 @@ struct scenario {
 /**
  * struct options - what "khotest run" was told
  * @kernel: image under test
+ * @config: its configuration, NULL if that is not known
  * @by_default: it has KHO on where its command line says nothing
  * @also: more kernels, that scenarios ask for by name
  * @nr_also: how many
+ * @module: kho_producer.ko built for a kernel; by its name, "" for @kernel
+ * @nr_module: how many
  * @kconfig: its configuration file, NULL to look for it
- * @module: kho_producer.ko built for it, or NULL
  * @results: directory for all that comes out
  * @programs: directory of the suite's programs
  * @own: directory of khotest itself
  * @known_issues: file of known issues
  * @append: more for every command line
  * @accel: QEMU's accelerator
- * @init: /init of the guest; kho_init but in the suite's own tests
+ * @init: /init of the guest; the first program but in the suite's own tests
  * @jobs: machines side by side
  * @generations: instead of what a scenario declares, 0 for that
+ * @chain: the same for chains alone, as the profile has it
+ * @seconds: chains go on for so long, 0 for as many generations as they have
  * @slow: factor for deadlines (KSFT_MACHINE_SLOW)
  */
 struct options {
 	const char *kernel;
+	const char *config;
 	bool by_default;
 	struct {
 		const char *name;
 		const char *path;
+		const char *config;
 		bool by_default;
 	} also[ALSO_MAX];
 	int nr_also;
+	struct {
+		const char *name;
+		const char *path;
+	} module[ALSO_MAX + 1];
+	int nr_module;
 	const char *kconfig;
-	const char *module;
 	const char *results;
 	const char *programs;
 	const char *own;
@@ -73,6 +86,8 @@ struct options {
 	const char *init;
 	int jobs;
 	unsigned int generations;
+	unsigned int chain;
+	unsigned int seconds;
 	unsigned int slow;
 };
 
@@ -136,8 +151,16 @@ const char *scenario_step(const struct scenario *s, unsigned int gen,
 bool scenario_uses(const struct scenario *s, enum kho_way way);
 bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size);
 const char *options_kernel(const struct options *o, const char *name);
+const char *options_config(const struct options *o, const char *name);
+const char *options_module(const struct options *o, const char *name);
 bool options_by_default(const struct options *o, const char *name);
 bool scenario_matches(const struct scenario *s, const char *pattern);
+
+/* shrink.c */
+int shrink(int argc, char **argv);
+
+/* compare.c */
+int compare(int argc, char **argv);
 
 /* coverage.c */
 int coverage_show(const char *dir);
@@ -162,6 +185,8 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		 const char *dir, const char *kernel, const char *cmdline,
 		 int record_fd);
 const char *qemu_binary(void);
+const char *qemu_version(void);
+char *qemu_counts(void);
 char *shell_quote(char *const *argv);
 
 /* machine.c */
@@ -171,15 +196,18 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 /* results.c */
 int results_open(const struct options *o, const struct kernel *k, int scenarios);
 json_t *results_scenario(const struct scenario *s, const struct options *o);
-void results_check(json_t *scn, unsigned int generation, const char *release,
-		   const char *requirement, const char *test,
-		   enum status status, double seconds, const char *reason,
-		   json_t *evidence);
+enum status results_check(json_t *scn, unsigned int generation, const char *release,
+			  const char *requirement, const char *test,
+			  enum status status, double seconds, const char *reason,
+			  json_t *evidence);
+void results_repeat(json_t *scn, const struct scenario *s, const struct options *o,
+		    unsigned int generations);
 void results_value(json_t *scn, unsigned int generation, const char *release,
 		   const char *test, json_t *value);
 int results_write(bool force);
 int results_close(const char *status);
 bool results_broken(void);
+json_t *results_load(const char *of, char **path);
 int results_show(const char *dir);
 json_t *text(const char *s);
 double now(void);

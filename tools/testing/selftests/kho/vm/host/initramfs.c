@@ -160,16 +160,69 @@ static int add_program(struct archive *a, const char *name, const char *from,
 	return err;
 }
 
-static int add_host_program(struct archive *a, const char *program, char *why,
-			    size_t size)
+static int add_host_program(struct archive *a, const char *dir, const char *program,
+			    char *why, size_t size)
 {
 	char from[1024], name[512];
 
 	snprintf(name, sizeof(name), "kho/bin/%s", program);
-	if (find_program(program, from, sizeof(from)))
+	/* the suite's own come first */
+	snprintf(from, sizeof(from), "%s/%s", dir, program);
+	if (!access(from, X_OK) || find_program(program, from, sizeof(from)))
 		return add_program(a, name, from, why, size);
 	snprintf(why, size, "program %s is not installed", program);
 	return -ENOPKG;
+}
+
+/* what a kernel is built with, for whoever has to know: its options alone */
+static void add_config(struct archive *a, const char *kernel, const char *config)
+{
+	char *buf, name[64];
+	size_t len;
+	FILE *f;
+
+	if (!config)
+		return;
+	f = open_memstream(&buf, &len);
+	if (!f)
+		abort();
+	for (const char *p = config; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		if (*p != '#')
+			fprintf(f, "%.*s\n", (int)strcspn(p, "\n"), p);
+	if (fclose(f))
+		abort();
+	snprintf(name, sizeof(name), "kho/config%s%s", *kernel ? "." : "", kernel);
+	kho_cpio_file(a->out, a->ino++, name, 0644, buf, len);
+	free(buf);
+}
+
+/* the test producer for each kernel that runs */
+static int add_modules(struct archive *a, const struct scenario *s,
+		       const struct options *o, char *why, size_t size)
+{
+	struct kho_step step;
+	char name[128];
+	int err = 0;
+
+	/* behind its steps a scenario goes on in the kernel under test */
+	for (unsigned int i = 0; i < scenario_generations(s, o) && !err; i++) {
+		bool last = !scenario_step(s, i, &step);
+		const char *from = options_module(o, step.kernel);
+
+		if (!from) {
+			snprintf(why, size, "no kho_producer.ko for %s: --module %s%sFILE",
+				 *step.kernel ? step.kernel : "this kernel", step.kernel,
+				 *step.kernel ? "=" : "");
+			return -ENOPKG;
+		}
+		snprintf(name, sizeof(name), KHO_MODULE, *step.kernel ? "." : "", step.kernel);
+		err = add_file(a, name + 1, from, 0644);
+		if (err)
+			snprintf(why, size, "%s: %s", from, strerror(-err));
+		if (last)
+			break;
+	}
+	return err;
 }
 
 /**
@@ -217,10 +270,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 	}
 
 	if (o->init)
-		snprintf(from, sizeof(from), "%s", o->init);
-	else
-		snprintf(from, sizeof(from), "%s/kho_init", o->programs);
-	err = add_program(&a, "init", from, why, size);
+		err = add_program(&a, "init", o->init, why, size);
 	for (int i = 0; i < KHO_PROGRAMS_MAX && !err; i++) {
 		const char *p = s->decl.programs[i];
 
@@ -231,22 +281,18 @@ int initramfs_write(const char *path, const struct scenario *s,
 		snprintf(name, sizeof(name), "kho/bin/%s", p);
 		snprintf(from, sizeof(from), "%s/%s", o->programs, p);
 		err = add_program(&a, name, from, why, size);
+		/* each program can be init, see lib/init.c */
+		if (!i && !o->init)
+			kho_cpio_link(a.out, a.ino++, "init", name);
 	}
 	for (int i = 0; i < KHO_FILES_MAX && !err; i++)
 		if (*s->decl.files[i])
-			err = add_host_program(&a, s->decl.files[i], why, size);
+			err = add_host_program(&a, o->programs, s->decl.files[i], why,
+					       size);
 	if (!err && scenario_uses(s, KHO_BY_KEXEC_LOAD))
-		err = add_host_program(&a, "kexec", why, size);
-	if (!err && s->decl.flags & KHO_SC_MODULE) {
-		if (o->module) {
-			err = add_file(&a, &KHO_MODULE[1], o->module, 0644);
-			if (err)
-				snprintf(why, size, "%s: %s", o->module, strerror(-err));
-		} else {
-			snprintf(why, size, "no kho_producer.ko for this kernel: --module FILE");
-			err = -ENOPKG;
-		}
-	}
+		err = add_host_program(&a, o->programs, "kexec", why, size);
+	if (!err && s->decl.flags & KHO_SC_MODULE)
+		err = add_modules(&a, s, o, why, size);
 	for (int i = 0; !err; i++) {
 		const char *image = options_kernel(o, kernel);
 
@@ -261,6 +307,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 		err = add_file(&a, name, image, 0644);
 		if (err)
 			snprintf(why, size, "%s: %s", image, strerror(-err));
+		add_config(&a, kernel, options_config(o, kernel));
 		if (!scenario_kernel(s, i, kernel, sizeof(kernel)))
 			break;
 	}

@@ -16,16 +16,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../lib/fdt_check.h"
+#include "../../lib/live.h"
 #include "host.h"
 
 static const char usage[] =
 "usage: khotest run --kernel IMAGE [option]... [NAME]...\n"
-"       khotest list [--coverage]\n"
+"       khotest shrink --kernel IMAGE [option]... NAME\n"
+"       khotest list [--coverage|--programs]\n"
 "       khotest report RESULTS\n"
+"       khotest compare [--threshold PERCENT] BASE NEW\n"
+"       khotest compare [--threshold PERCENT] --history DIR\n"
 "       khotest decode FILE...\n"
+"       khotest decode --map\n"
 "\n"
 "decode prints a blob of debugfs (fdt, sub_fdts/*) and tells what is wrong with it.\n"
+"decode --map prints the preserved-memory map of the kernel that runs here.\n"
+"compare tells what got worse from one run to another, or in a row of runs.\n"
+"shrink runs a scenario that fails again and again, to find the fewest generations\n"
+"and operations that still fail, and prints the command that repeats it.\n"
 "run boots the kernel in QEMU once for each scenario and hands over from kernel\n"
 "to kernel there; nothing is ever kexeced on this machine.  NAME is a scenario's\n"
 "name or a part of it as the dots divide it (\"conformance\", \"chain\"); without\n"
@@ -34,11 +42,14 @@ static const char usage[] =
 "  --kernel IMAGE        kernel under test (bzImage)\n"
 "  --kconfig FILE        its configuration (else looked for beside it and in it)\n"
 "  --also NAME=IMAGE     a kernel that some scenarios go to or come from: previous,\n"
-"                        nokho, variant (see README.md)\n"
-"  --module FILE         kho_producer.ko, built for it\n"
-"  --profile NAME        without NAMEs: quick, or full, which is all (full)\n"
+"                        nokho, variant, debug (see README.md)\n"
+"  --module [NAME=]FILE  kho_producer.ko, built for it or for one of the others\n"
+"  --profile NAME        without NAMEs: quick, or full, which is all, with chains of\n"
+"                        100 kernels, or soak, which is the chains alone, with 1000;\n"
+"                        without a profile all, with chains of 5\n"
 "  --results DIR         directory to make and to leave all in (results/TIME)\n"
 "  --generations N       instead of what the scenario declares\n"
+"  --for TIME            chains go on for so long: 90s, 30m, 8h\n"
 "  --jobs N              machines side by side (one for each CPU)\n"
 "  --append TEXT         more for every kernel command line\n"
 "  --accel NAME          QEMU's accelerator (tcg)\n"
@@ -104,9 +115,38 @@ static bool positive(const char *s, unsigned int *val)
 	return true;
 }
 
+/* what a profile runs, of the scenarios with that flag, and how long chains are */
+static const struct profile {
+	const char *name;
+	u32 only;
+	unsigned int chain;
+} profiles[] = {
+	{ "quick", KHO_SC_QUICK, 0 },
+	{ "full", 0, 100 },
+	{ "soak", KHO_SC_CHAIN, 1000 },
+	{ }
+};
+
+/* a number and a unit, in seconds */
+static bool duration(const char *s, unsigned int *seconds)
+{
+	static const char units[] = "smh";
+	static const unsigned int factor[] = { 1, 60, 3600 };
+	const char *unit = *s ? strchr(units, s[strlen(s) - 1]) : NULL;
+	char num[16];
+
+	if (!unit || strlen(s) > sizeof(num) - 1)
+		return false;
+	snprintf(num, sizeof(num), "%.*s", (int)strlen(s) - 1, s);
+	if (!positive(num, seconds))
+		return false;
+	*seconds *= factor[unit - units];
+	return true;
+}
+
 /* the scenarios that are meant, in the order of their names */
 static int choose(struct scenario *all, int nr, char **names, int nr_names,
-		  bool quick, struct scenario **chosen)
+		  u32 only, struct scenario **chosen)
 {
 	int n = 0;
 
@@ -124,7 +164,7 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 	}
 	for (int i = 0; i < nr; i++) {
 		bool want = !nr_names && !(all[i].decl.flags & KHO_SC_ON_DEMAND) &&
-			    (!quick || all[i].decl.flags & KHO_SC_QUICK);
+			    (!only || all[i].decl.flags & only);
 
 		for (int j = 0; j < nr_names; j++)
 			want |= scenario_matches(&all[i], names[j]) &&
@@ -158,9 +198,35 @@ static bool name_kernel(struct options *o, const char *arg)
 		return false;
 	}
 	o->also[o->nr_also].by_default = kernel_has(&k, BY_DEFAULT);
-	free(k.config);
+	o->also[o->nr_also].config = k.config;
 	o->also[o->nr_also].name = strndup(arg, path - arg);
 	o->also[o->nr_also++].path = realpath(path + 1, NULL);
+	return true;
+}
+
+/* FILE, or NAME=FILE for a kernel that has a name */
+static bool name_module(struct options *o, const char *arg)
+{
+	const char *path = strchr(arg, '='), *slash = strchr(arg, '/');
+	const char *name = "";
+
+	/* a file's name may have one, too */
+	if (path && (!slash || path < slash)) {
+		name = strndup(arg, path - arg);
+		path++;
+	} else {
+		path = arg;
+	}
+	if (access(path, R_OK)) {
+		complain("--module %s: %s", arg, strerror(errno));
+		return false;
+	}
+	if (o->nr_module == ARRAY_SIZE(o->module)) {
+		complain("--module %s: more than %zu modules", arg, ARRAY_SIZE(o->module));
+		return false;
+	}
+	o->module[o->nr_module].name = name;
+	o->module[o->nr_module++].path = realpath(path, NULL);
 	return true;
 }
 
@@ -174,6 +240,7 @@ static int run_scenarios(int argc, char **argv)
 		{ "profile", required_argument, NULL, 'P' },
 		{ "results", required_argument, NULL, 'r' },
 		{ "generations", required_argument, NULL, 'g' },
+		{ "for", required_argument, NULL, 'f' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "append", required_argument, NULL, 'a' },
 		{ "accel", required_argument, NULL, 'x' },
@@ -188,10 +255,10 @@ static int run_scenarios(int argc, char **argv)
 	char known[PATH_MAX + 32], before[PATH_MAX + 32], dir[PATH_MAX];
 	char why[1024], qemu[PATH_MAX];
 	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
-	char module[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
-	bool quick = false;
+	const struct profile *p;
+	u32 only = 0;
 	unsigned int v;
 	struct kernel k;
 	int c, nr, n;
@@ -212,18 +279,25 @@ static int run_scenarios(int argc, char **argv)
 				return EX_CANNOT;
 			break;
 		case 'M':
-			if (access(optarg, R_OK)) {
-				complain("--module %s: %s", optarg, strerror(errno));
+			if (!name_module(&o, optarg))
 				return EX_CANNOT;
-			}
-			o.module = optarg;
 			break;
 		case 'P':
-			if (strcmp(optarg, "quick") && strcmp(optarg, "full")) {
-				complain("%s is no profile: quick or full", optarg);
+			for (p = profiles; p->name && strcmp(optarg, p->name); p++)
+				;
+			if (!p->name) {
+				complain("%s is no profile: quick, full or soak", optarg);
 				return EX_CANNOT;
 			}
-			quick = !strcmp(optarg, "quick");
+			only = p->only;
+			o.chain = p->chain;
+			break;
+		case 'f':
+			if (!duration(optarg, &o.seconds)) {
+				complain("--for %s: so many seconds, minutes, hours: 90s, 30m, 8h",
+					 optarg);
+				return EX_CANNOT;
+			}
 			break;
 		case 'r':
 			o.results = optarg;
@@ -273,14 +347,13 @@ static int run_scenarios(int argc, char **argv)
 		return EX_CANNOT;
 	}
 	o.by_default = kernel_has(&k, BY_DEFAULT);
+	o.config = k.config;
 	/* what is written down must hold from any directory */
 	if (realpath(o.kernel, kernel))
 		o.kernel = kernel;
 	k.path = o.kernel;
 	if (o.kconfig && realpath(o.kconfig, kconfig))
 		o.kconfig = kconfig;
-	if (o.module && realpath(o.module, module))
-		o.module = module;
 	if (realpath(o.programs, programs))
 		o.programs = programs;
 	if (!find_program(qemu_binary(), qemu, sizeof(qemu))) {
@@ -296,12 +369,19 @@ static int run_scenarios(int argc, char **argv)
 		return EX_CANNOT;
 	}
 	chosen = calloc(nr, sizeof(*chosen));
-	n = choose(all, nr, argv + optind, argc - optind, quick, chosen);
+	n = choose(all, nr, argv + optind, argc - optind, only, chosen);
 	if (n < 0)
 		return EX_CANNOT;
 	if (!n) {
 		complain("nothing to run");
 		return EX_SKIP;
+	}
+	for (int i = 0; i < n && o.seconds; i++) {
+		if (chosen[i]->decl.flags & KHO_SC_CHAIN)
+			continue;
+		complain("--for is for chains, and %s is none: name some of those that are",
+			 chosen[i]->decl.name);
+		return EX_CANNOT;
 	}
 	if (!o.known_issues) {
 		snprintf(known, sizeof(known), "%s/known-issues.json", o.programs);
@@ -332,13 +412,28 @@ static int run_scenarios(int argc, char **argv)
 	return machines_run(chosen, n, &o, &k);
 }
 
-static int list(void)
+/* what of the suite runs in a machine: whose results depend on just that */
+static void list_programs(const struct scenario *s)
+{
+	printf("%s", s->decl.name);
+	if (!*s->decl.programs[0])
+		printf(" %s", s->program);
+	for (int i = 0; i < KHO_PROGRAMS_MAX && *s->decl.programs[i]; i++)
+		printf(" %s", s->decl.programs[i]);
+	putchar('\n');
+}
+
+static int list(bool programs)
 {
 	struct scenario *all;
 	int nr = scenarios_read(own_dir(), &all);
 
 	if (nr < 0)
 		return EX_CANNOT;
+	for (int i = 0; i < nr && programs; i++)
+		list_programs(&all[i]);
+	if (programs)
+		return EX_PASS;
 	for (int i = 0; i < nr; i++)
 		printf("%-36s %s%s\n", all[i].decl.name, all[i].decl.summary,
 		       all[i].decl.flags & KHO_SC_ON_DEMAND ?
@@ -347,10 +442,52 @@ static int list(void)
 }
 
 #ifdef HAVE_LIBFDT
+static int tell_problems(const char *of, const struct kho_problems *p)
+{
+	fflush(stdout);
+	for (unsigned int i = 0; i < p->nr && i < KHO_PROBLEMS_MAX; i++)
+		complain("%s: %s", of, p->text[i]);
+	if (p->nr > KHO_PROBLEMS_MAX)
+		complain("%s: and %u more", of, p->nr - KHO_PROBLEMS_MAX);
+	return p->nr ? EX_FAIL : EX_PASS;
+}
+
+/* the preserved-memory map of the kernel that runs here, and whose memory it is */
+static int print_map(void)
+{
+	struct kho_problems p = { };
+	struct kho_map map = { };
+	struct kho_root root;
+	struct kho_live l;
+	const char *what;
+	int err;
+
+	err = kho_live_open(&l, &what);
+	if (err) {
+		complain("decode --map: %s: %s", what, strerror(-err));
+		return EX_CANNOT;
+	}
+	err = kho_live_root(&l, &root, NULL, &p);
+	if (err) {
+		complain("decode --map: %s", err == -ENODATA ? "KHO is off" : strerror(-err));
+		return EX_CANNOT;
+	}
+	kho_live_map(&l, &root, &map, &p);
+	kho_map_print(&map, stdout);
+	for (int i = 0; i < root.nr; i++)
+		printf("subtree %s: 0x%llx, %llu bytes\n", root.sub[i].name,
+		       root.sub[i].data, root.sub[i].size);
+	kho_map_free(&map);
+	kho_kcore_close(&l.kcore);
+	return tell_problems("map", &p);
+}
+
 static int print_blobs(char **files)
 {
 	int status = EX_PASS;
 
+	if (!strcmp(*files, "--map"))
+		return print_map();
 	for (; *files; files++) {
 		static struct kho_problems p;
 		struct kho_blob b;
@@ -364,12 +501,7 @@ static int print_blobs(char **files)
 		memset(&p, 0, sizeof(p));
 		printf("%s: ", *files);
 		kho_blob_print(b.data, b.len, stdout, &p);
-		fflush(stdout);
-		for (unsigned int i = 0; i < p.nr && i < KHO_PROBLEMS_MAX; i++)
-			complain("%s: %s", *files, p.text[i]);
-		if (p.nr > KHO_PROBLEMS_MAX)
-			complain("%s: and %u more", *files, p.nr - KHO_PROBLEMS_MAX);
-		if (p.nr && status == EX_PASS)
+		if (tell_problems(*files, &p) && status == EX_PASS)
 			status = EX_FAIL;
 		kho_blob_free(&b);
 	}
@@ -389,8 +521,14 @@ int main(int argc, char **argv)
 		return print_blobs(argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "run"))
 		return run_scenarios(argc - 1, argv + 1);
+	if (argc > 2 && !strcmp(argv[1], "shrink"))
+		return shrink(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "compare"))
+		return compare(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "list"))
-		return list();
+		return list(false);
+	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--programs"))
+		return list(true);
 	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--coverage"))
 		return coverage_show(own_dir());
 	if (argc == 3 && !strcmp(argv[1], "report"))

@@ -155,13 +155,38 @@ static json_t *samples(const char *s)
 	return list;
 }
 
+/* one number; the reference is the caller's */
+static json_t *one_number(const char *s)
+{
+	json_t *one = *s ? samples(s) : NULL, *num = NULL;
+
+	if (one && json_array_size(one) == 1)
+		num = json_incref(json_array_get(one, 0));
+	json_decref(one);
+	return num;
+}
+
+/* what is said of the samples, and is no parameter that they were taken with */
+static bool of_samples(const char *key)
+{
+	static const char * const keys[] = {
+		"n", "min", "p90", "p99", "p999", "max", "beyond", "mean", "slope", "error",
+		"generations",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
 /**
  * ktap_value() - read a measured value
  * @diag: a diagnostic's text, without "# "
- * @value: {"name", "unit", "value", "samples", "parameters"}
+ * @value: {"name", "unit", "value", "samples", "summary", "parameters"}
  *
  * "kho: value name=<a-z0-9_.> unit=<word> value=<number> [samples=<n,...>]
- * [<key>=<text> ...]"
+ * [<what is said of the samples>=<number> ...] [<parameter>=<text> ...]"
  *
  * Return: 1, 0 for another line, -1 for one that claims to be a value and is
  * not
@@ -169,7 +194,7 @@ static json_t *samples(const char *s)
 int ktap_value(const char *diag, json_t **value)
 {
 	static const char tag[] = "kho: value ";
-	json_t *v, *par, *num = NULL;
+	json_t *v, *par, *sum, *num = NULL;
 	char *copy, *tok, *save;
 	bool bad = false;
 
@@ -178,6 +203,7 @@ int ktap_value(const char *diag, json_t **value)
 	copy = strdup(diag + strlen(tag));
 	v = json_object();
 	par = json_object();
+	sum = json_object();
 	for (tok = strtok_r(copy, " ", &save); tok && !bad;
 	     tok = strtok_r(NULL, " ", &save)) {
 		char *eq = strchr(tok, '=');
@@ -191,18 +217,21 @@ int ktap_value(const char *diag, json_t **value)
 			bad = !word(eq);
 			json_object_set_new(v, tok, text(eq));
 		} else if (!strcmp(tok, "value")) {
-			json_t *one = *eq ? samples(eq) : NULL;
-
-			bad = !one || json_array_size(one) != 1;
-			if (!bad)
-				num = json_incref(json_array_get(one, 0));
-			json_decref(one);
+			json_decref(num);
+			num = one_number(eq);
+			bad = !num;
 		} else if (!strcmp(tok, "samples")) {
 			json_t *list = samples(eq);
 
 			bad = !list;
 			if (list)
 				json_object_set_new(v, tok, list);
+		} else if (of_samples(tok)) {
+			json_t *one = one_number(eq);
+
+			bad = !one;
+			if (one)
+				json_object_set_new(sum, tok, one);
 		} else {
 			bad = !word(tok);
 			json_object_set_new(par, tok, text(eq));
@@ -212,6 +241,9 @@ int ktap_value(const char *diag, json_t **value)
 	if (num)
 		json_object_set_new(v, "value", num);
 	json_object_set_new(v, "parameters", par);
+	if (json_object_size(sum))
+		json_object_set(v, "summary", sum);
+	json_decref(sum);
 	if (bad || !json_object_get(v, "name") || !json_object_get(v, "unit") ||
 	    !num) {
 		json_decref(v);

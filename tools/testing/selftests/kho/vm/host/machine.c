@@ -29,8 +29,9 @@
 #define STEP_SECONDS	60
 #define EVIDENCE_MAX	200
 #define TAIL_LINES	30
-/* a guest that floods its console ends here */
+/* a guest that floods its console ends here; a generation of a chain says less than that */
 #define CONSOLE_MAX	(64 << 20)
+#define CONSOLE_CHAIN	(16 << 10)
 
 /**
  * struct machine - a scenario that runs
@@ -48,6 +49,7 @@
  * @con_line: the console line that is not whole yet
  * @con_len: its bytes
  * @con_after: lines to keep behind a report
+ * @ear: what warnings the guest asked for
  * @started: when
  * @deadline: when it counts as hung
  * @heard: when the last result line came
@@ -58,6 +60,8 @@
  * @leaving: it told of its kexec
  * @crashing: it panicked, as the scenario wants it
  * @done: all generations are finished
+ * @enough: the time is over that it was to run
+ * @failing: a check failed, or is missing
  * @program: that runs, "" between programs
  * @release: of the kernel that runs
  * @planned: tests that @program announced
@@ -84,6 +88,7 @@ struct machine {
 	char con_line[1024];
 	size_t con_len;
 	int con_after;
+	struct kho_klog_ear ear;
 	double started;
 	double deadline;
 	double heard;
@@ -94,6 +99,8 @@ struct machine {
 	bool leaving;
 	bool crashing;
 	bool done;
+	bool enough;
+	bool failing;
 	char program[128];
 	char release[128];
 	unsigned int planned;
@@ -146,9 +153,15 @@ static void check(struct machine *m, const char *req, const char *test,
 	double t = now();
 
 	progress.checks++;
-	results_check(m->scn, m->generation, m->release, req, test, st,
-		      t - m->heard, reason, evidence);
+	st = results_check(m->scn, m->generation, m->release, req, test, st,
+			   t - m->heard, reason, evidence);
 	m->heard = t;
+	/* to see it again a chain need not be longer */
+	if (m->s->decl.flags & KHO_SC_CHAIN && !m->failing &&
+	    (st == ST_FAIL || st == ST_MISS)) {
+		m->failing = true;
+		results_repeat(m->scn, m->s, m->o, m->generation + 1);
+	}
 }
 
 static void keep(json_t *list, const char *line)
@@ -165,12 +178,12 @@ static void con_take(struct machine *m)
 	m->con_len = 0;
 	/* the panic that leads into the crash kernel is init's own */
 	scenario_step(m->s, m->generation + 1, &next);
-	if (m->booted && next.way == KHO_BY_CRASH &&
+	if (m->booted && (next.way == KHO_BY_CRASH || m->s->decl.flags & KHO_SC_DAMAGED) &&
 	    strstr(m->con_line, "Attempted to kill init! exitcode=0x00000100"))
 		m->crashing = true;
 	if (m->crashing)
 		return;
-	if (kho_klog_bad(m->con_line))
+	if (kho_klog_bad(&m->ear, m->con_line))
 		m->con_after = 12;
 	if (!m->con_after)
 		return;
@@ -244,6 +257,7 @@ static void kernel_log(struct machine *m)
 	m->klog = json_array();
 	m->con_bad = json_array();
 	m->con_after = 0;
+	memset(&m->ear, 0, sizeof(m->ear));
 }
 
 /* a program ended, or will never: what is missing of it? */
@@ -277,6 +291,15 @@ static void program_over(struct machine *m, const char *how)
 	m->program[0] = '\0';
 }
 
+/* instructions of one machine are not those of another */
+static void counted_on(json_t *value)
+{
+	char *machine = qemu_counts();
+
+	json_object_set_new(json_object_get(value, "parameters"), "machine", text(machine));
+	free(machine);
+}
+
 static void program_line(struct machine *m, const char *line)
 {
 	char req[32], test[128];
@@ -305,6 +328,8 @@ static void program_line(struct machine *m, const char *line)
 	case KTAP_DIAG:
 		is = ktap_value(k.reason, &v);
 		if (is > 0) {
+			if (m->s->decl.flags & KHO_SC_EXACT)
+				counted_on(v);
 			results_value(m->scn, m->generation, m->release,
 				      m->program, v);
 			return;
@@ -330,8 +355,10 @@ static void boot(struct machine *m, const struct kho_record *r)
 	unsigned int gens = json_integer_value(json_object_get(m->scn,
 							       "generations_planned"));
 	unsigned long long ns;
-	char buf[64];
+	char buf[128], of[32] = "";
+	double rate, left;
 	json_t *v;
+	int n;
 
 	/* a program that jumps by itself ends with the jump */
 	if (m->booted && !m->leaving && m->s->decl.flags & KHO_SC_PROGRAM_KEXECS) {
@@ -361,9 +388,16 @@ static void boot(struct machine *m, const struct kho_record *r)
 	results_value(m->scn, m->generation, m->release, "init", v);
 	json_object_set_new(m->scn, "generations", json_integer(m->generation + 1));
 	json_object_set_new(m->scn, "kernel", text(m->release));
-	snprintf(buf, sizeof(buf), "generation %u of %u, %.2f a second",
-		 m->generation, gens,
-		 m->generation / (now() - m->started));
+	rate = m->generation / (now() - m->started);
+	left = m->o->seconds ? m->o->seconds - (now() - m->started) :
+	       rate > 0 ? (gens - m->generation) / rate : 0;
+	if (!m->o->seconds)
+		snprintf(of, sizeof(of), " of %u", gens);
+	n = snprintf(buf, sizeof(buf), "generation %u%s, %.2f a second", m->generation, of,
+		     rate);
+	if (rate > 0 && left > 0)
+		snprintf(buf + n, sizeof(buf) - n, ", %u:%02u left", (unsigned int)left / 60,
+			 (unsigned int)left % 60);
 	say(m, buf);
 }
 
@@ -403,6 +437,7 @@ static void take_record(struct machine *m, const struct kho_record *r)
 	case KHO_REC_KEXEC:
 		kernel_log(m);
 		m->leaving = true;
+		m->enough = m->o->seconds && now() - m->started >= m->o->seconds;
 		break;
 	case KHO_REC_DONE:
 		kernel_log(m);
@@ -471,9 +506,16 @@ static double step(const struct machine *m)
 	return (s ? s : STEP_SECONDS) * (double)m->o->slow;
 }
 
-static int child(char **argv, const char *dir, int record_fd)
+static rlim_t console_max(const struct machine *m)
 {
-	struct rlimit lim = { CONSOLE_MAX, CONSOLE_MAX };
+	rlim_t chain = (rlim_t)scenario_generations(m->s, m->o) * CONSOLE_CHAIN;
+
+	return m->s->decl.flags & KHO_SC_CHAIN && chain > CONSOLE_MAX ? chain : CONSOLE_MAX;
+}
+
+static int child(char **argv, const char *dir, rlim_t most, int record_fd)
+{
+	struct rlimit lim = { most, most };
 	char path[1024];
 	sigset_t none;
 	int fd;
@@ -561,7 +603,7 @@ static bool power_on(struct machine *m, unsigned int gen)
 	json_object_set_new(m->scn, "boots", json_integer(m->boots));
 	m->pid = fork();
 	if (!m->pid)
-		_exit(child(argv, m->dir, fds[1]));
+		_exit(child(argv, m->dir, console_max(m), fds[1]));
 	for (char **a = argv; *a; a++)
 		free(*a);
 	free(argv);
@@ -731,7 +773,7 @@ static bool reap(struct machine *m)
 		return false;
 	if (WIFSIGNALED(st) && WTERMSIG(st) == SIGXFSZ)
 		snprintf(how, sizeof(how), "the console grew beyond %d MiB",
-			 CONSOLE_MAX >> 20);
+			 (int)(console_max(m) >> 20));
 	else if (WIFSIGNALED(st))
 		snprintf(how, sizeof(how), "QEMU died of signal %d", WTERMSIG(st));
 	else if (WEXITSTATUS(st))
@@ -838,6 +880,15 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 				close(of[i]->rec);
 				of[i]->rec = -1;
 			}
+			if (of[i]->enough && !*of[i]->why) {
+				stop(of[i]);
+				of[i]->done = true;
+				json_object_set_new(of[i]->scn, "generations_planned",
+						    json_integer(of[i]->generation + 1));
+				conclude(of[i], NULL);
+				running--;
+				continue;
+			}
 			/* what comes after a failure of the channel is no evidence */
 			if (*of[i]->why && strncmp(of[i]->why, "init:", 5)) {
 				stop(of[i]);
@@ -856,6 +907,12 @@ int machines_run(struct scenario **s, int nr, const struct options *o,
 
 			if (!m[i].pid || !m[i].deadline || t < m[i].deadline)
 				continue;
+			/* it jumped to what must not run */
+			if (m[i].leaving && m[i].s->decl.flags & KHO_SC_DAMAGED) {
+				stop(&m[i]);
+				if (reboot(&m[i]))
+					continue;
+			}
 			snprintf(how, sizeof(how), "hung: no record for %.0f s%s",
 				 step(&m[i]), m[i].done ? " after the last one" : "");
 			if (m[i].done)

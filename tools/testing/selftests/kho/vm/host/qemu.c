@@ -13,7 +13,10 @@
 
 /* what the console shows, and what keeps the machine the same from run to run */
 #define CMDLINE_LOG	"console=ttyS0 earlyprintk=serial,ttyS0,115200 loglevel=5 panic=-1"
-#define CMDLINE_GUEST	"retain_initrd nokaslr no_timer_check"
+#define CMDLINE_GUEST	"retain_initrd no_timer_check"
+#define CMDLINE_PLACE	" nokaslr"
+/* what it preserves is in the way of whoever looks at all that is preserved */
+#define CMDLINE_QUIET	" initcall_blacklist=kho_test_init"
 
 /**
  * struct arch - what a machine of an architecture is made of
@@ -52,6 +55,47 @@ const char *qemu_binary(void)
 }
 
 /**
+ * qemu_version() - of the QEMU that is run
+ *
+ * Return: as it says itself ("7.2.22"), or "unknown"
+ */
+const char *qemu_version(void)
+{
+	static char version[64];
+	char line[256] = "", cmd[128];
+	FILE *f;
+
+	if (*version)
+		return version;
+	snprintf(version, sizeof(version), "unknown");
+	snprintf(cmd, sizeof(cmd), "exec %s --version 2>/dev/null", arch.qemu);
+	f = popen(cmd, "re");
+	if (f) {
+		if (fgets(line, sizeof(line), f))
+			sscanf(line, "QEMU emulator version %63[0-9a-z.]", version);
+		pclose(f);
+	}
+	return version;
+}
+
+/**
+ * qemu_counts() - the machine that instructions are counted on
+ *
+ * Other versions and processors count otherwise: it is a part of what such a series
+ * is called.
+ *
+ * Return: its name, to be freed
+ */
+char *qemu_counts(void)
+{
+	char *name;
+
+	if (asprintf(&name, "qemu-%s/%s", qemu_version(), arch.cpu_exact) < 0)
+		abort();
+	return name;
+}
+
+/**
  * guest_cmdline() - the kernel command line of a generation
  * @s: the scenario
  * @o: what is appended to all
@@ -71,7 +115,9 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 	for (len = 0; step.cmdline[len] &&
 	     (step.cmdline[len] != '\n' || step.cmdline[len + 1] == ' '); len++)
 		;
-	if (asprintf(&line, "%s%s%s%s%s%.*s%s%s", arch.cmdline,
+	if (asprintf(&line, "%s%s%s%s%s%s%s%.*s%s%s", arch.cmdline,
+		     s->decl.flags & KHO_SC_KASLR ? "" : CMDLINE_PLACE,
+		     s->decl.flags & KHO_SC_OWN_TEST ? "" : CMDLINE_QUIET,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
 		     *s->decl.cmdline ? " " : "", s->decl.cmdline,
 		     len ? " " : "", len, step.cmdline, o->append ? " " : "",
@@ -202,10 +248,10 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	else
 		arg(&a, "%s", arch.machine);
 	arg(&a, "-accel");
-	/* a large cache keeps the translations of the kernels before */
+	/* a large cache keeps the translations of the kernels before, a small one not enough */
 	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :
-	    d->flags & KHO_SC_PARALLEL ? ",tb-size=32" :
-	    ",tb-size=32,thread=single");
+	    d->flags & KHO_SC_PARALLEL ? ",tb-size=16" :
+	    ",tb-size=16,thread=single");
 	arg(&a, "-cpu");
 	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
 	    exact ? arch.cpu_exact : arch.cpu);
@@ -214,7 +260,10 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "cpus=%u,sockets=%u,cores=1,threads=1", exact ? 1 : cpus,
 	    exact ? 1 : cpus);
 	arg(&a, "-m");
-	arg(&a, "%u", mem);
+	if (d->hot_mib)
+		arg(&a, "%u,slots=1,maxmem=%uM", mem, mem + d->hot_mib);
+	else
+		arg(&a, "%u", mem);
 	for (u32 i = 0, cpu = 0; i < d->nr_nodes; i++) {
 		const struct kho_node *n = &d->node[i];
 		char of_cpus[32] = "", of_mem[32] = "";
@@ -231,6 +280,12 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		cpu += n->cpus;
 		arg(&a, "-numa");
 		arg(&a, "node,nodeid=%u%s%s", i, of_mem, of_cpus);
+	}
+	if (d->hot_mib) {
+		arg(&a, "-object");
+		arg(&a, "memory-backend-ram,id=hot,size=%uM", d->hot_mib);
+		arg(&a, "-device");
+		arg(&a, "pc-dimm,id=dimm,memdev=hot,node=%u", d->nr_nodes ? d->nr_nodes - 1 : 0);
 	}
 	if (exact) {
 		arg(&a, "-icount");

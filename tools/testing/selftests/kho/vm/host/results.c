@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,8 +20,13 @@
 #include "host.h"
 
 #define SCHEMA_VERSION	1
-/* how long results.json may be behind, in seconds */
+/* how long results.json may be behind, in seconds, and in what it takes to write it */
 #define BEHIND_MAX	2
+#define BEHIND_WRITES	20
+/* from so many generations on passes of a check are counted, and not told one by one */
+#define TOLD_MAX	100
+/* and of values only each tenth is kept */
+#define VALUES_MAX	1000
 
 static const char * const status_names[ST_COUNT] = {
 	[ST_PASS] = "PASS", [ST_FAIL] = "FAIL", [ST_SKIP] = "SKIP",
@@ -34,12 +40,14 @@ static struct {
 	json_t *checks;
 	json_t *values;
 	json_t *known;
+	json_t *last;
 	unsigned int count[ST_COUNT];
 	unsigned int known_passed;
 	unsigned int tested;
 	unsigned int ktap;
 	double start;
 	double written;
+	double took;
 	bool dirty;
 	bool broken;
 } res;
@@ -216,6 +224,7 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	res.scenarios = json_array();
 	res.checks = json_array();
 	res.values = json_array();
+	res.last = json_object();
 	uname(&u);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S+00:00", gmtime(&t));
 	json_object_set_new(res.root, "schema", json_integer(SCHEMA_VERSION));
@@ -234,6 +243,7 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	json_object_set_new(host, "machine", text(u.machine));
 	json_object_set_new(host, "release", text(u.release));
 	json_object_set_new(host, "qemu", json_string(qemu_binary()));
+	json_object_set_new(host, "qemu_version", text(qemu_version()));
 	json_object_set_new(host, "accel", text(o->accel));
 	json_object_set_new(host, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	json_object_set_new(res.root, "host", host);
@@ -245,24 +255,24 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 }
 
 /* what a person types to run the scenario alone */
-static char *repeat(const struct scenario *s, const struct options *o)
+static char *repeat(const struct scenario *s, const struct options *o,
+		    unsigned int generations)
 {
 	char gens[16], self[PATH_MAX + 16];
 	const char *const option[][2] = {
 		{ "--kernel", o->kernel },
 		{ "--kconfig", o->kconfig },
-		{ "--module", s->decl.flags & KHO_SC_MODULE ? o->module : NULL },
-		{ "--generations", o->generations ? gens : NULL },
+		{ "--generations", generations ? gens : NULL },
 		{ "--append", o->append },
 		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
 		{ "--programs", strcmp(o->programs, o->own) ? o->programs : NULL },
 	};
-	char *argv[2 * ARRAY_SIZE(option) + 2 * ALSO_MAX + 4] = { self, "run" };
-	char also[ALSO_MAX][PATH_MAX + 64], name[32];
+	char *argv[2 * ARRAY_SIZE(option) + 4 * ALSO_MAX + 8] = { self, "run" };
+	char also[ALSO_MAX][PATH_MAX + 64], module[ALSO_MAX + 1][PATH_MAX + 64], name[32];
 	int n = 2;
 
 	snprintf(self, sizeof(self), "%s/khotest", o->own);
-	snprintf(gens, sizeof(gens), "%u", o->generations);
+	snprintf(gens, sizeof(gens), "%u", generations);
 	for (size_t i = 0; i < ARRAY_SIZE(option); i++) {
 		if (!option[i][1])
 			continue;
@@ -276,8 +286,30 @@ static char *repeat(const struct scenario *s, const struct options *o)
 		argv[n++] = "--also";
 		argv[n++] = also[i];
 	}
+	for (int i = 0; s->decl.flags & KHO_SC_MODULE && i < o->nr_module; i++) {
+		snprintf(module[i], sizeof(module[i]), "%s%s%s", o->module[i].name,
+			 *o->module[i].name ? "=" : "", o->module[i].path);
+		argv[n++] = "--module";
+		argv[n++] = module[i];
+	}
 	argv[n++] = (char *)s->decl.name;
 	return shell_quote(argv);
+}
+
+/**
+ * results_repeat() - note the command that runs a scenario alone
+ * @scn: its entry
+ * @s: the scenario
+ * @o: what it is run with
+ * @generations: instead of what it declares, 0 for that
+ */
+void results_repeat(json_t *scn, const struct scenario *s, const struct options *o,
+		    unsigned int generations)
+{
+	char *cmd = repeat(s, o, generations);
+
+	json_object_set_new(scn, "repeat", text(cmd));
+	free(cmd);
 }
 
 /**
@@ -290,7 +322,6 @@ static char *repeat(const struct scenario *s, const struct options *o)
 json_t *results_scenario(const struct scenario *s, const struct options *o)
 {
 	json_t *j = json_object();
-	char *cmd;
 
 	json_object_set_new(j, "name", text(s->decl.name));
 	json_object_set_new(j, "summary", text(s->decl.summary));
@@ -298,11 +329,38 @@ json_t *results_scenario(const struct scenario *s, const struct options *o)
 	json_object_set_new(j, "generations_planned",
 			    json_integer(scenario_generations(s, o)));
 	json_object_set_new(j, "generations", json_integer(0));
-	cmd = repeat(s, o);
-	json_object_set_new(j, "repeat", text(cmd));
-	free(cmd);
+	results_repeat(j, s, o, o->generations);
 	json_array_append_new(res.scenarios, j);
 	return j;
+}
+
+/* a pass like the one of the generation before it: that one then stands for both */
+static bool fold(const char *key, json_t *j, unsigned int generation)
+{
+	json_t *last = json_object_get(res.last, key), *until;
+
+	until = json_object_get(last, "until") ?: json_object_get(last, "generation");
+	if (generation < TOLD_MAX || !last ||
+	    json_integer_value(until) + 1 != (json_int_t)generation ||
+	    strcmp(json_string_value(json_object_get(last, "status")), "PASS") ||
+	    strcmp(json_string_value(json_object_get(j, "status")), "PASS") ||
+	    json_object_get(j, "evidence") || json_object_get(j, "known_issue") ||
+	    !json_equal(json_object_get(last, "kernel"), json_object_get(j, "kernel")))
+		return false;
+	json_object_set_new(last, "until", json_integer(generation));
+	json_object_set_new(last, "duration",
+			    json_real(json_number_value(json_object_get(last, "duration")) +
+				      json_number_value(json_object_get(j, "duration"))));
+	return true;
+}
+
+/* how many results an entry stands for */
+static unsigned int stands_for(json_t *check)
+{
+	json_t *until = json_object_get(check, "until");
+
+	return until ? json_integer_value(until) -
+	       json_integer_value(json_object_get(check, "generation")) + 1 : 1;
 }
 
 /**
@@ -316,15 +374,17 @@ json_t *results_scenario(const struct scenario *s, const struct options *o)
  * @seconds_taken: how long it took, on the host
  * @reason: of a SKIP or MISS, "" else
  * @evidence: what it said, or NULL; the reference is taken over
+ *
+ * Return: what it counts as
  */
-void results_check(json_t *scn, unsigned int generation, const char *release,
-		   const char *requirement, const char *test,
-		   enum status status, double seconds_taken, const char *reason,
-		   json_t *evidence)
+enum status results_check(json_t *scn, unsigned int generation, const char *release,
+			  const char *requirement, const char *test,
+			  enum status status, double seconds_taken, const char *reason,
+			  json_t *evidence)
 {
 	const char *scenario = json_string_value(json_object_get(scn, "name"));
 	json_t *j = json_object(), *issue, *line;
-	char full[256];
+	char full[256], key[512];
 	size_t n;
 
 	snprintf(full, sizeof(full), "%s%s%s", requirement,
@@ -368,8 +428,15 @@ void results_check(json_t *scn, unsigned int generation, const char *release,
 	if (evidence && json_array_size(evidence))
 		json_object_set(j, "evidence", evidence);
 	json_decref(evidence);
-	json_array_append_new(res.checks, j);
 	res.dirty = true;
+	snprintf(key, sizeof(key), "%s/%s", scenario, full);
+	if (fold(key, j, generation)) {
+		json_decref(j);
+		return status;
+	}
+	json_object_set(res.last, key, j);
+	json_array_append_new(res.checks, j);
+	return status;
 }
 
 /**
@@ -383,6 +450,11 @@ void results_check(json_t *scn, unsigned int generation, const char *release,
 void results_value(json_t *scn, unsigned int generation, const char *release,
 		   const char *test, json_t *value)
 {
+	/* records.log has all of them */
+	if (generation > VALUES_MAX && generation % 10) {
+		json_decref(value);
+		return;
+	}
 	json_object_set(value, "scenario", json_object_get(scn, "name"));
 	json_object_set_new(value, "generation", json_integer(generation));
 	json_object_set_new(value, "kernel", text(release));
@@ -459,12 +531,17 @@ int results_write(bool force)
 {
 	double t = now();
 
-	if (!force && (!res.dirty || t - res.written < BEHIND_MAX))
+	int err;
+
+	if (!force && (!res.dirty || t - res.written < BEHIND_MAX ||
+		       t - res.written < res.took * BEHIND_WRITES))
 		return 0;
 	totals("running");
-	res.written = t;
 	res.dirty = false;
-	return write_file();
+	err = write_file();
+	res.written = now();
+	res.took = res.written - t;
+	return err;
 }
 
 /**
@@ -477,7 +554,8 @@ bool results_broken(void)
 	return res.broken;
 }
 
-static int show(json_t *root)
+/* of results that are in order, see not_results() */
+static void show(json_t *root)
 {
 	json_t *s, *c, *line;
 	const char *status = json_string_value(json_object_get(root, "status"));
@@ -486,10 +564,6 @@ static int show(json_t *root)
 	unsigned int all[ST_COUNT] = { }, boots = 0, kernels = 0;
 	size_t n, m, l;
 
-	if (!status || !ver || !json_is_object(kernel) ||
-	    !json_is_array(json_object_get(root, "scenarios")) ||
-	    !json_is_array(json_object_get(root, "results")))
-		return -EINVAL;
 	fprintf(stderr, "\n%-36s %5s %5s %5s %5s %5s %5s %8s\n", "scenario", "gens",
 		"PASS", "FAIL", "XFAIL", "SKIP", "MISS", "seconds");
 	json_array_foreach(json_object_get(root, "scenarios"), n, s) {
@@ -502,7 +576,7 @@ static int show(json_t *root)
 
 			for (int i = 0; of && name && st && !strcmp(of, name) &&
 			     i < ST_COUNT; i++)
-				count[i] += !strcmp(st, status_names[i]);
+				count[i] += strcmp(st, status_names[i]) ? 0 : stands_for(c);
 		}
 		for (int i = 0; i < ST_COUNT; i++)
 			all[i] += count[i];
@@ -550,7 +624,6 @@ static int show(json_t *root)
 	    json_integer_value(json_object_get(root, "known_issues_passed")))
 		fprintf(stderr, "%d checks passed where known issues expect a failure\n",
 			(int)json_integer_value(json_object_get(root, "known_issues_passed")));
-	return 0;
 }
 
 static bool same(json_t *a, json_t *b, const char *key)
@@ -610,6 +683,60 @@ int results_close(const char *status)
 	return verdict(status);
 }
 
+/* what every reader counts on, or why it is not there */
+static const char *not_results(json_t *root)
+{
+	static const char * const strings[] = { "status", "verdict", "start_time" };
+	static const char * const arrays[] = { "scenarios", "results", "measurements" };
+	json_t *schema = json_object_get(root, "schema");
+
+	if (!json_is_object(root))
+		return "not an object";
+	if (!json_is_integer(schema))
+		return "no \"schema\": not results of this suite";
+	if (json_integer_value(schema) != SCHEMA_VERSION)
+		return "of another schema than this khotest knows";
+	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+		if (!json_is_string(json_object_get(root, strings[i])))
+			return "no string \"status\", \"verdict\" or \"start_time\"";
+	for (size_t i = 0; i < ARRAY_SIZE(arrays); i++)
+		if (!json_is_array(json_object_get(root, arrays[i])))
+			return "no list \"scenarios\", \"results\" or \"measurements\"";
+	return json_is_object(json_object_get(root, "kernel")) ? NULL : "no object \"kernel\"";
+}
+
+/**
+ * results_load() - read the results of a run
+ * @of: its results directory, or the file
+ * @path: the file that was read, to be freed
+ *
+ * Return: all of it, or NULL, complained about with file and reason
+ */
+json_t *results_load(const char *of, char **path)
+{
+	struct stat st;
+	json_error_t e;
+	json_t *root;
+	const char *why;
+
+	if (asprintf(path, "%s%s", of, stat(of, &st) || S_ISDIR(st.st_mode) ?
+		     "/results.json" : "") < 0)
+		abort();
+	root = json_load_file(*path, 0, &e);
+	if (!root && e.line > 0)
+		complain("%s:%d: %s", *path, e.line, e.text);
+	else if (!root)
+		complain("%s", e.text);
+	if (!root)
+		return NULL;
+	why = not_results(root);
+	if (!why)
+		return root;
+	complain("%s: %s", *path, why);
+	json_decref(root);
+	return NULL;
+}
+
 /**
  * results_show() - print the summary of an earlier run
  * @dir: its results directory, or the file
@@ -618,22 +745,13 @@ int results_close(const char *status)
  */
 int results_show(const char *dir)
 {
-	json_error_t e;
-	char path[1024];
+	char *path;
+	json_t *root = results_load(dir, &path);
 	const char *ver;
-	json_t *root;
 
-	snprintf(path, sizeof(path), "%s/results.json", dir);
-	root = json_load_file(path, 0, &e);
-	if (!root) {
-		complain("%s:%d: %s", path, e.line, e.text);
+	if (!root)
 		return EX_CANNOT;
-	}
-	if (show(root)) {
-		complain("%s: not the results of a run", path);
-		json_decref(root);
-		return EX_CANNOT;
-	}
+	show(root);
 	ver = json_string_value(json_object_get(root, "verdict"));
 	if (!strcmp(ver, "PASS"))
 		return EX_PASS;

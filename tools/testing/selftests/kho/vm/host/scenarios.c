@@ -323,8 +323,12 @@ unsigned int scenario_generations(const struct scenario *s,
 	struct kho_step step;
 	unsigned int n = 0;
 
+	if (o->seconds)
+		return GENERATIONS_MAX;
 	if (o->generations)
 		return o->generations;
+	if (s->decl.flags & KHO_SC_CHAIN && o->chain)
+		return o->chain;
 	if (s->decl.generations)
 		return s->decl.generations;
 	while (scenario_step(s, n, &step))
@@ -377,6 +381,15 @@ bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size)
 	return false;
 }
 
+/* where a kernel that is named stands among those beside the one under test; or -1 */
+static int also_find(const struct options *o, const char *name)
+{
+	for (int i = 0; i < o->nr_also; i++)
+		if (!strcmp(o->also[i].name, name))
+			return i;
+	return -1;
+}
+
 /**
  * options_kernel() - the image of a kernel that a scenario names
  * @o: what khotest was told
@@ -386,11 +399,43 @@ bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size)
  */
 const char *options_kernel(const struct options *o, const char *name)
 {
+	int i;
+
 	if (!*name)
 		return o->kernel;
-	for (int i = 0; i < o->nr_also; i++)
-		if (!strcmp(o->also[i].name, name))
-			return o->also[i].path;
+	i = also_find(o, name);
+	return i < 0 ? NULL : o->also[i].path;
+}
+
+/**
+ * options_config() - the configuration of a kernel that a scenario names
+ * @o: what khotest was told
+ * @name: the name; empty for the kernel under test
+ *
+ * Return: its text, or NULL if it is not known
+ */
+const char *options_config(const struct options *o, const char *name)
+{
+	int i;
+
+	if (!*name)
+		return o->config;
+	i = also_find(o, name);
+	return i < 0 ? NULL : o->also[i].config;
+}
+
+/**
+ * options_module() - the test producer that was built for a kernel
+ * @o: what khotest was told
+ * @name: the kernel's name; empty for the kernel under test
+ *
+ * Return: its path, or NULL if khotest was not told of one
+ */
+const char *options_module(const struct options *o, const char *name)
+{
+	for (int i = 0; i < o->nr_module; i++)
+		if (!strcmp(o->module[i].name, name))
+			return o->module[i].path;
 	return NULL;
 }
 
@@ -403,12 +448,12 @@ const char *options_kernel(const struct options *o, const char *name)
  */
 bool options_by_default(const struct options *o, const char *name)
 {
+	int i;
+
 	if (!*name)
 		return o->by_default;
-	for (int i = 0; i < o->nr_also; i++)
-		if (!strcmp(o->also[i].name, name))
-			return o->also[i].by_default;
-	return false;
+	i = also_find(o, name);
+	return i < 0 ? false : o->also[i].by_default;
 }
 
 /**

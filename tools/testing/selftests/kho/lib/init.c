@@ -2,6 +2,10 @@
 /*
  * init.c - PID 1 of a machine of khotest
  *
+ * Each program of the suite is one: what a machine runs anyway is its init, too, and
+ * has not to be carried and translated twice in each generation.  Nowhere else does it
+ * do anything, see be_init().
+ *
  * Runs the job's programs, tells what they say as records, and goes on into
  * the next kernel, as often as the job wants.  It never ends silently: what it
  * cannot do it says on both channels, and powers off.
@@ -83,6 +87,12 @@ static void __printf(2, 3) recordf(enum kho_record_kind kind,
 	record(kind, buf, strlen(buf));
 }
 
+/* without ACPI there is no switch: a machine that resets is not started again */
+static int power_off(void)
+{
+	return access("/sys/firmware/acpi", F_OK) ? RB_AUTOBOOT : RB_POWER_OFF;
+}
+
 static void __noreturn leave(int how)
 {
 	if (record_fd >= 0)
@@ -93,7 +103,7 @@ static void __noreturn leave(int how)
 	recordf(KHO_REC_FAIL, "reboot: %s", strerror(errno));
 	if (record_fd >= 0)
 		tcdrain(record_fd);
-	reboot(RB_POWER_OFF);
+	reboot(power_off());
 	for (;;)
 		pause();
 }
@@ -109,7 +119,7 @@ static void __noreturn __printf(1, 2) fail(const char *fmt, ...)
 	printf("kho_init: %s\n", buf);
 	fflush(stdout);
 	record(KHO_REC_FAIL, buf, strlen(buf));
-	leave(RB_POWER_OFF);
+	leave(power_off());
 }
 
 static int mount_one(const char *type, const char *dir)
@@ -183,6 +193,7 @@ static void open_record(void)
 /* tell of all that has come in the kernel log and must not have */
 static void klog(void)
 {
+	static struct kho_klog_ear ear;
 	char line[2048];
 	int n, tail = 0;
 
@@ -191,7 +202,7 @@ static void klog(void)
 			return;
 		if (n < 0)
 			continue;
-		if (kho_klog_bad(line))
+		if (kho_klog_bad(&ear, line))
 			tail = 12;
 		/* what follows a report explains it */
 		if (tail) {
@@ -382,7 +393,7 @@ static void __noreturn next_kernel(void)
 	klog();
 	record(KHO_REC_KEXEC, "", 0);
 	/* nothing panics as surely as the end of init */
-	if (next.way == KHO_BY_CRASH) {
+	if (next.way == KHO_BY_CRASH || job.flags & KHO_SC_DAMAGED) {
 		tcdrain(record_fd);
 		_exit(1);
 	}
@@ -393,7 +404,7 @@ static void nothing(int sig __maybe_unused)
 {
 }
 
-int main(void)
+static void __noreturn init(void)
 {
 	struct sigaction sa = { .sa_handler = nothing };
 	bool skipped = false;
@@ -421,7 +432,7 @@ int main(void)
 		job.generations = generation + 1;
 	if (generation + 1 >= job.generations) {
 		record(KHO_REC_DONE, "", 0);
-		leave(RB_POWER_OFF);
+		leave(power_off());
 	}
 	/* a program that kexecs by itself does not come back if it could */
 	if (job.flags & KHO_SC_PROGRAM_KEXECS)
@@ -429,4 +440,15 @@ int main(void)
 	if (!(job.flags & KHO_SC_LOAD_FIRST))
 		load_kernel();
 	next_kernel();
+}
+
+/*
+ * Before all other constructors, and main().  Whoever is PID 1 of a container has
+ * neither been started as /init nor a job.
+ */
+static void __attribute__((constructor(101))) be_init(int argc __maybe_unused, char **argv)
+{
+	if (getpid() == 1 && argv && argv[0] && !strcmp(argv[0], "/init") &&
+	    !access("/kho/job", F_OK))
+		init();
 }

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * api_faults.c - operations that fail for want of memory
+ *
+ * The kernel's fault injection fails the first allocation of an operation, then
+ * the second, and so on until it has no more to fail: each error path there is.
+ * What failed must leave the map and the tree as they were, and memory must not
+ * become less.
+ */
+#include "producer.h"
+
+#include "fail_nth.h"
+
+KHO_SCENARIO(machine) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.api.faults",
+	.summary = "the in-kernel API when there is no memory, allocation by allocation",
+	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK | KHO_SC_MODULE,
+	.cmdline = "kho=on kho_scratch=8M,64M,16M",
+	.programs = { "kho_api_faults" },
+	.steps = "boot\nkexec\n",
+};
+
+KHO_SCENARIO(vmalloc) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.api.faults_vmalloc",
+	.summary = "the same for vmalloc memory",
+	.memory_mib = 512, .cpus = 1, .flags = KHO_SC_QUICK | KHO_SC_MODULE,
+	.cmdline = "kho=on kho_scratch=8M,64M,16M",
+	.programs = { "kho_api_faults" },
+	.steps = "boot\n",
+};
+
+#define NTH_MAX		64
+#define ROUNDS		200
+/* pages that what else goes on can take in the meantime */
+#define NOISE		250
+
+static bool of_vmalloc(void)
+{
+	return !strcmp(kho_scenario_name(), "conformance.api.faults_vmalloc");
+}
+
+static const char *no_injection(void)
+{
+	return no_map() ?: no_faults ?
+	       "no fault injection (CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAILSLAB)" : NULL;
+}
+
+static const char *not_here(void)
+{
+	return of_vmalloc() ? "for another scenario" : no_injection();
+}
+
+static const char *not_vmalloc(void)
+{
+	return of_vmalloc() ? no_injection() : "for another scenario";
+}
+
+/*
+ * Fail each allocation of a command in turn.  Returns how often it failed; it has
+ * succeeded when this returns.
+ */
+static int each_failure(struct __test_metadata *_metadata, const char *command,
+			const struct kho_map *was)
+{
+	struct kho_root tree;
+	int failed = 0;
+
+	read_tree(_metadata);
+	tree = root;
+	for (int nth = 1; nth <= NTH_MAX; nth++) {
+		bool injected;
+		int err = producer_nth(nth, &injected, command);
+
+		if (!err && !injected)
+			return failed;
+		if (!err) {
+			/* it did without: that is no failure, but must be whole */
+			TH_LOG("%s: did without allocation %d", command, nth);
+			return failed;
+		}
+		ASSERT_EQ(-ENOMEM, err) {
+			TH_LOG("%s, allocation %d: %s", command, nth, strerror(-err));
+		}
+		failed++;
+		expect_map(_metadata, was, command);
+		read_tree(_metadata);
+		EXPECT_EQ(0, memcmp(&tree, &root, sizeof(root))) {
+			TH_LOG("%s, allocation %d: the tree is another", command, nth);
+		}
+	}
+	EXPECT_GE(NTH_MAX, NTH_MAX + 1) {
+		TH_LOG("%s: has no end", command);
+	}
+	return failed;
+}
+
+KHO_TEST_WHERE(r8, a_key_that_finds_no_memory_changes_nothing, not_here())
+{
+	/* of orders that nobody has used: each has a way of its own through the tree */
+	static const int order[] = { 2, 4, 5, 7, 8, 9, 10 };
+	struct kho_map was;
+	int failed = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		size_t nr;
+
+		ASSERT_EQ(0, producer("new x folio %d", order[i]));
+		read_map(_metadata);
+		was = map;
+		failed += each_failure(_metadata, "preserve x", &was);
+		nr = keys_of(_metadata, "x", true, keys, NULL);
+		expect_added(_metadata, &was, keys, nr, "when there was memory again");
+		EXPECT_EQ(0, producer("unpreserve x"));
+		expect_map(_metadata, &was, "after it was taken back");
+		EXPECT_EQ(0, producer("put x"));
+	}
+	/* besides the command itself, which is an allocation, too */
+	EXPECT_LT((int)ARRAY_SIZE(order), failed) {
+		TH_LOG("%d failures of %zu operations: none in KHO", failed, ARRAY_SIZE(order));
+	}
+}
+
+/* the pages of a branch that was begun */
+KHO_TEST_WHERE(r8, a_branch_that_was_begun_is_freed, not_here())
+{
+	long was, now;
+
+	if (producer("radix init") == -EOPNOTSUPP)
+		SKIP(return, "this kernel has no trees of keys for others");
+	was = kho_free_pages();
+	for (int i = 0; i < ROUNDS; i++) {
+		bool injected;
+
+		/* the command, three pages of tables, and no bitmap */
+		ASSERT_EQ(-ENOMEM, producer_nth(5, &injected, "radix add 0x8000000000"));
+		EXPECT_TRUE(injected);
+	}
+	ASSERT_EQ(0, producer("radix walk"));
+	EXPECT_EQ(NULL, strstr(reply, "key"));
+	ASSERT_EQ(0, producer("radix destroy"));
+	now = kho_free_pages();
+	EXPECT_LT(-NOISE, now - was) {
+		TH_LOG("%d keys found no memory: %ld pages are lost", ROUNDS, was - now);
+	}
+}
+
+/* what it allocated before it failed is free */
+KHO_TEST_WHERE(r14, alloc_preserve_that_fails_leaks_nothing, not_here())
+{
+	const unsigned long pages = 8;
+	long was, now;
+
+	/* of an order that nobody has used, for it is the map's own memory that fails */
+	was = kho_free_pages();
+	for (int i = 0; i < ROUNDS; i++) {
+		bool injected;
+
+		/* the command, the object, the memory itself */
+		ASSERT_EQ(-ENOMEM, producer_nth(4, &injected, "new k kho 0x8000"));
+	}
+	now = kho_free_pages();
+	EXPECT_GT(NOISE, was - now) {
+		TH_LOG("%d times %lu pages: %ld free before, %ld after", ROUNDS,
+		       pages, was, now);
+	}
+}
+
+/* keys of many orders: those that were added before one failed are taken back */
+KHO_TEST_WHERE(r16, a_run_that_fails_half_way_is_taken_back, not_here())
+{
+	struct kho_map was;
+	int failed;
+	size_t nr;
+	u64 phys;
+
+	ASSERT_EQ(0, producer("new x pages 1000"));
+	ASSERT_EQ(0, producer("where x"));
+	phys = strtoull(reply, NULL, 16);
+	read_map(_metadata);
+	was = map;
+	failed = each_failure(_metadata, "part x 1 998", &was);
+	/* a bitmap at least for each order that nobody had */
+	EXPECT_LT(2, failed);
+	nr = kho_map_split(__builtin_ctzll(page_size()), phys + page_size(), 998, keys,
+			   EXPECTED_MAX);
+	expect_added(_metadata, &was, keys, nr, "a run, when there was memory again");
+	EXPECT_EQ(0, producer("unpart x 1 998"));
+	expect_map(_metadata, &was, "after it was taken back");
+	EXPECT_EQ(0, producer("put x"));
+}
+
+KHO_TEST_WHERE(r14, alloc_preserve_finds_no_memory, not_here())
+{
+	struct kho_map was;
+
+	read_map(_metadata);
+	was = map;
+	EXPECT_LT(1, each_failure(_metadata, "new k kho 70000", &was));
+	EXPECT_EQ(0, producer("zero k"));
+	EXPECT_EQ(0, producer("kho_free k"));
+	expect_map(_metadata, &was, "after it was freed");
+}
+
+/*
+ * A tree has its node, or has not; that the file in debugfs finds no memory is
+ * warned of, and the node is there all the same.
+ */
+KHO_TEST_WHERE(r16, a_subtree_is_added_or_not, not_here())
+{
+	struct kho_root tree;
+
+	ASSERT_EQ(0, producer("new x folio 0"));
+	read_tree(_metadata);
+	tree = root;
+	for (int nth = 1; nth <= NTH_MAX; nth++) {
+		bool injected;
+		int err;
+
+		EXPECT_EQ(0, kho_klog_ask("kho_add_subtree"));
+		err = producer_nth(nth, &injected, "add x some_node 16");
+		EXPECT_EQ(0, kho_klog_ask(NULL));
+		read_tree(_metadata);
+		EXPECT_EQ(tree.nr + !err, root.nr);
+		if (!err)
+			EXPECT_EQ(0, producer("remove x"));
+		read_tree(_metadata);
+		EXPECT_EQ(0, memcmp(&tree, &root, sizeof(root)));
+		if (!injected)
+			break;
+		ASSERT_GT(NTH_MAX, nth);
+	}
+	EXPECT_EQ(0, producer("put x"));
+}
+
+/* pages, and the pages that tell where they are: more than one of these */
+static void vmalloc_fails(struct __test_metadata *_metadata, const char *command)
+{
+	struct kho_map was;
+
+	/* there is a way to keys of order 1, so that deleting one says nothing */
+	ASSERT_EQ(0, producer("new x folio 1"));
+	EXPECT_EQ(0, producer("preserve x"));
+	EXPECT_EQ(0, producer("unpreserve x"));
+	EXPECT_EQ(0, producer("put x"));
+	ASSERT_EQ(0, producer("new x vmalloc 1100"));
+	read_map(_metadata);
+	was = map;
+	/* the command and three pages of addresses at least */
+	EXPECT_LT(3, each_failure(_metadata, command, &was));
+	EXPECT_EQ(0, producer("unpreserve x"));
+	expect_map(_metadata, &was, "after it was taken back");
+	EXPECT_EQ(0, producer("put x"));
+}
+
+KHO_TEST_WHERE(r16, vmalloc_that_fails_is_taken_back, not_vmalloc())
+{
+	vmalloc_fails(_metadata, "preserve x");
+}
+
+/* the last one: what is left of it stays */
+KHO_TEST_WHERE(r16, vmalloc_that_fails_reads_nothing_of_its_caller, not_vmalloc())
+{
+	vmalloc_fails(_metadata, "preserve x dirty");
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,843 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * edges.c - where there is just enough room, and where there is none
+ *
+ * What cannot be done fails with its errno, in bounded time, and leaves everything
+ * as it was; what can be done just so is done.
+ */
+#include "producer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <numaif.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fail_nth.h"
+#include "luo.h"
+
+/* kernels of the smallest scratch */
+#define SMALLS	3
+
+KHO_SCENARIO(image) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.image",
+	.summary = "a kexec image as large as scratch, and one page more",
+	.memory_mib = 512, .cpus = 1, .generations = 2,
+	.flags = KHO_SC_PROGRAM_KEXECS,
+	.cmdline = "kho=on kho_scratch=48M,64M,16M reserve_mem=2M:4K:kho_a",
+};
+
+KHO_SCENARIO(small) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.small",
+	.summary = "scratch as small as boots",
+	.memory_mib = 256, .cpus = 1, .generations = SMALLS,
+	.flags = KHO_SC_PROGRAM_KEXECS,
+	/* one region has to do for all */
+	.cmdline = "kho=on kho_scratch=0,24M,0 reserve_mem=2M:4K:kho_a",
+};
+
+KHO_SCENARIO(memory) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.memory",
+	.summary = "loads and live updates that find no memory, wherever they look for it",
+	.memory_mib = 512, .cpus = 1, .generations = 2, .step_seconds = 120,
+	.cmdline = "kho=on liveupdate=on",
+};
+
+KHO_SCENARIO(node) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.node",
+	.summary = "a node whose memory is exhausted",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 256, 1 } }, .generations = 2,
+	.flags = KHO_SC_MODULE,
+	.cmdline = "kho=on",
+};
+
+KHO_SCENARIO(all) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.all",
+	.summary = "memory that is exhausted, but for what can be had by killing for it",
+	.memory_mib = 512, .cpus = 1, .generations = 2, .step_seconds = 120,
+	.flags = KHO_SC_MODULE,
+	.cmdline = "kho=on liveupdate=on kho_scratch=8M,64M,16M",
+};
+
+KHO_SCENARIO(fragments) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.fragments",
+	.summary = "memory of which no two free pages are neighbours",
+	.memory_mib = 512, .cpus = 1, .generations = 3, .step_seconds = 120,
+	.flags = KHO_SC_MODULE,
+	.cmdline = "kho=on kho_scratch=8M,64M,16M",
+};
+
+KHO_SCENARIO(group) = {
+	KHO_SCENARIO_HEAD,
+	.name = "stress.edges.group",
+	.summary = "what a group of processes may not have cannot be preserved for it",
+	.memory_mib = 768, .cpus = 1,
+	.cmdline = "kho=on liveupdate=on",
+	.steps = "boot@variant\nkexec@variant\n",
+};
+
+#define OUT	KHO_DEBUGFS "/out"
+#define GROUPS	"/tmp/groups"
+#define GROUP	GROUPS "/g"
+#define KERNEL	"/kho/kernel"
+#define SCENARIO(name) (strcmp(kho_scenario_name(), "stress.edges." name) ? \
+			"for another scenario" : NULL)
+#define OBJECTS	16
+/* pages that an exhausted node keeps: its page tables come from there as well */
+#define KEEP	3000
+
+static const char *not_here(void)
+{
+	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
+	       kho_why_not();
+}
+
+static const char *not_cold(void)
+{
+	return not_here() ?: kho_generation() ? "of the cold boot" : NULL;
+}
+
+/* the image */
+
+static struct kho_region scratch[KHO_REGIONS_MAX];
+
+static u64 largest(void)
+{
+	int n = kho_scratch_read(OUT, scratch, KHO_REGIONS_MAX);
+	u64 max = 0;
+
+	for (int i = 0; i < n; i++)
+		max = scratch[i].size > max ? scratch[i].size : max;
+	return max;
+}
+
+/* the initramfs of the next generation, with zeroes behind it, which the kernel skips */
+static int padded(u64 size)
+{
+	int fd = kho_next_initrd();
+
+	if (fd >= 0 && ftruncate(fd, size)) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+/* the next generation, with that for its initramfs, which is closed */
+static int load_next(int fd)
+{
+	struct kho_step step;
+	char line[3072];
+	const char *why;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = kho_job_step(kho_generation() + 1, line, sizeof(line)) ?:
+	      kho_step_parse(line, &step, &why) ?: kho_kexec_load(KERNEL, fd, step.cmdline);
+	close(fd);
+	return err;
+}
+
+static int load_padded(u64 size)
+{
+	return load_next(padded(size));
+}
+
+KHO_TEST_WHERE(kx3, one_page_more_than_scratch_is_refused, SCENARIO("image") ?: not_cold())
+{
+	ASSERT_LT(0, largest());
+	EXPECT_EQ(-EADDRNOTAVAIL, load_padded(largest() + page_size()));
+	EXPECT_EQ(0, kho_kexec_loaded());
+}
+
+KHO_TEST_WHERE(u12, an_image_as_large_as_scratch_is_loaded, SCENARIO("image") ?: not_cold())
+{
+	int err = load_padded(largest());
+
+	EXPECT_EQ(0, err) {
+		TH_LOG("%llu bytes: %s", largest(), strerror(-err));
+	}
+	EXPECT_EQ(1, kho_kexec_loaded());
+}
+
+KHO_TEST_WHERE(u6, an_image_as_large_as_scratch_comes_up, SCENARIO("image") ?: not_here())
+{
+	struct stat st;
+
+	if (!kho_generation())
+		SKIP(return, "the next generation tells");
+	EXPECT_EQ(1, kho_klog_find("KHO: exec from:", NULL, 0));
+	ASSERT_EQ(0, stat("/sys/firmware/initrd", &st));
+	/* it fills the region that it came in */
+	EXPECT_EQ(largest(), (u64)st.st_size);
+}
+
+/* the smallest scratch */
+
+/* what early boot is given beside the image and struct pages, by what was seen to do */
+#define EARLY		(2ULL << 20)
+/* of a page, and what x86's boot protocol calls init_size, and where it is */
+#define STRUCT_PAGE	64
+#define INIT_SIZE	0x260
+
+/* what the image and the next kernel's first allocations take, or a negative errno */
+static s64 need_of_image(int initrd)
+{
+	long pages = sysconf(_SC_PHYS_PAGES);
+	int fd = open(KERNEL, O_RDONLY | O_CLOEXEC);
+	u32 init_size = 0;
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0 || pread(fd, &init_size, sizeof(init_size), INIT_SIZE) != sizeof(init_size) ||
+	    fstat(initrd, &st))
+		err = -EIO;
+	close(fd);
+	return err ?: (s64)(init_size + st.st_size + pages * STRUCT_PAGE + EARLY);
+}
+
+KHO_TEST_WHERE(u12, the_smallest_scratch_takes_the_next_kernel, SCENARIO("small") ?: not_here())
+{
+	int fd, err;
+	s64 need;
+
+	if (kho_generation() == SMALLS - 1)
+		SKIP(return, "the last generation");
+	fd = kho_next_initrd();
+	ASSERT_LE(0, fd);
+	need = need_of_image(fd);
+	ASSERT_LT(0, need);
+	if ((u64)need > largest())
+		SKIP(return, "%lld bytes are needed, and %llu are small", need, largest());
+	err = load_next(fd);
+	EXPECT_EQ(0, err) {
+		TH_LOG("%lld bytes into %llu: %s", need, largest(), strerror(-err));
+	}
+	printf("# kho: value name=edges.small.need unit=bytes value=%lld\n", need);
+	printf("# kho: value name=edges.small.scratch unit=bytes value=%llu\n", largest());
+	fflush(stdout);
+}
+
+KHO_TEST_WHERE(u6, the_smallest_scratch_comes_up, SCENARIO("small") ?: not_here())
+{
+	char count[32];
+
+	if (!kho_generation())
+		SKIP(return, "the next generation tells");
+	snprintf(count, sizeof(count), "(count %d)", kho_generation());
+	EXPECT_EQ(1, kho_klog_find(count, NULL, 0));
+}
+
+/* no memory, by fault injection: each allocation in turn */
+
+static const char *no_injection(void)
+{
+	return SCENARIO("memory") ?: not_cold() ?: closed() ?: no_faults ?
+	       "no fault injection (CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAILSLAB)" : NULL;
+}
+
+/* all at first, then fewer and fewer: a load makes thousands of allocations */
+static int next_nth(int nth)
+{
+	return nth < 60 ? nth + 1 : nth + nth / 8;
+}
+
+static void expect_as_before(struct __test_metadata *_metadata, const struct kho_map *was,
+			     const struct kho_root *tree, const char *what, int nth)
+{
+	read_map(_metadata);
+	EXPECT_TRUE(same(was, &map)) {
+		TH_LOG("%s, allocation %d: the map is another", what, nth);
+	}
+	EXPECT_EQ(0, memcmp(tree, &root, sizeof(root))) {
+		TH_LOG("%s, allocation %d: the tree is another", what, nth);
+	}
+}
+
+KHO_TEST_WHERE(kx3, a_load_that_finds_no_memory_changes_nothing, no_injection())
+{
+	int failed = 0, initrd = memfd_create("none", MFD_CLOEXEC);
+	struct kho_root tree;
+	struct kho_map was;
+	bool injected = true;
+
+	ASSERT_EQ(0, ftruncate(initrd, page_size()));
+	read_map(_metadata);
+	was = map;
+	memset(&map, 0, sizeof(map));
+	tree = root;
+	/* who finds no memory for a vmalloc() says so, with a trace, and is no defect */
+	ASSERT_EQ(0, kho_klog_ask("warn_alloc"));
+	for (int nth = 1; injected; nth = next_nth(nth)) {
+		int at = fail_nth_arm(nth), err;
+
+		ASSERT_LE(0, at);
+		err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+		EXPECT_EQ(0, fail_nth_disarm(at, &injected));
+		/* what can do without some memory may */
+		if (err) {
+			EXPECT_TRUE(injected);
+			EXPECT_EQ(-ENOMEM, err) {
+				TH_LOG("allocation %d: %s", nth, strerror(-err));
+			}
+			failed++;
+		}
+		EXPECT_EQ(!err, kho_kexec_loaded());
+		if (!err)
+			EXPECT_EQ(0, kho_kexec_unload());
+		if (nth % 16 == 1 || !injected)
+			expect_as_before(_metadata, &was, &tree, "load", nth);
+	}
+	EXPECT_LT(20, failed);
+	/* what was loaded before stays loaded */
+	ASSERT_EQ(0, kho_kexec_load(KERNEL, initrd, "console=ttyS0"));
+	for (int nth = 1; nth <= 20; nth++) {
+		int at = fail_nth_arm(nth), err;
+
+		ASSERT_LE(0, at);
+		err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+		EXPECT_EQ(0, fail_nth_disarm(at, &injected));
+		EXPECT_EQ(1, kho_kexec_loaded()) {
+			TH_LOG("allocation %d (%s): what was loaded is gone", nth,
+			       strerror(-err));
+		}
+	}
+	EXPECT_EQ(0, kho_kexec_unload());
+	EXPECT_EQ(0, kho_klog_ask(NULL));
+	printf("# kho: value name=edges.load.failures unit=failures value=%d\n", failed);
+	fflush(stdout);
+}
+
+KHO_TEST_WHERE(l6, a_file_that_finds_no_memory_is_not_preserved,
+	       no_injection() ?: access(DEVICE, F_OK) ? "live update is off" : NULL)
+{
+	int dev = device(), failed = 0, s, fd;
+	struct kho_root tree;
+	struct kho_map was;
+	bool injected = true;
+
+	ASSERT_LE(0, dev);
+	for (int nth = 1; injected; nth++) {
+		int at;
+
+		read_map(_metadata);
+		was = map;
+		memset(&map, 0, sizeof(map));
+		tree = root;
+		at = fail_nth_arm(nth);
+		ASSERT_LE(0, at);
+		s = create(dev, "none");
+		EXPECT_EQ(0, fail_nth_disarm(at, &injected));
+		if (s < 0) {
+			EXPECT_EQ(-ENOMEM, s) {
+				TH_LOG("create, allocation %d: %s", nth, strerror(-s));
+			}
+			failed++;
+			expect_as_before(_metadata, &was, &tree, "create", nth);
+		} else {
+			close(s);
+		}
+		kho_map_free(&was);
+	}
+	s = create(dev, "one");
+	ASSERT_LE(0, s);
+	fd = patterned(700 * page_size(), 7);
+	ASSERT_LE(0, fd);
+	read_map(_metadata);
+	was = map;
+	memset(&map, 0, sizeof(map));
+	tree = root;
+	injected = true;
+	for (int nth = 1; injected; nth = next_nth(nth)) {
+		int at = fail_nth_arm(nth), err;
+
+		ASSERT_LE(0, at);
+		err = preserve(s, fd, 1);
+		EXPECT_EQ(0, fail_nth_disarm(at, &injected));
+		if (!err && injected)
+			break;
+		if (!err)
+			continue;
+		EXPECT_EQ(-ENOMEM, err) {
+			TH_LOG("preserve, allocation %d: %s", nth, strerror(-err));
+		}
+		failed++;
+		expect_as_before(_metadata, &was, &tree, "preserve", nth);
+	}
+	EXPECT_LT(4, failed);
+	printf("# kho: value name=edges.liveupdate.failures unit=failures value=%d\n", failed);
+	fflush(stdout);
+	close(fd);
+	close(s);
+	close(dev);
+}
+
+/* a node that has no more */
+
+/* take a node's memory but for some pages; a byte comes when it is done */
+static pid_t exhaust(int nid, long keep, int *ready)
+{
+	struct bitmask *mask = numa_allocate_nodemask();
+	long page = page_size(), room, all, cma;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid) {
+		close(fds[1]);
+		*ready = fds[0];
+		return pid;
+	}
+	kho_write("/proc/self/oom_score_adj", "1000");
+	numa_bitmask_setbit(mask, nid);
+	if (set_mempolicy(MPOL_BIND, mask->maskp, mask->size + 1))
+		_exit(1);
+	while (!kho_node_free(nid, &all, &cma) && (room = all - keep) > 0) {
+		long n = room > 512 ? room / 2 : room;
+		char *p = mmap(NULL, n * page, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			_exit(1);
+		madvise(p, n * page, MADV_NOHUGEPAGE);
+		for (long i = 0; i < n; i++)
+			p[i * page] = 1;
+	}
+	if (write(fds[1], "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+KHO_TEST_WHERE(r16, a_node_without_memory, SCENARIO("node") ?: not_here() ?: no_map())
+{
+	int ready = -1, err = 0, nr = 0, initrd = memfd_create("none", MFD_CLOEXEC);
+	struct kho_map was;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, no_module);
+	ASSERT_EQ(0, ftruncate(initrd, page_size()));
+	if (kho_generation()) {
+		EXPECT_EQ(0, producer("restore before"));
+		EXPECT_EQ(0, producer("check before 11"));
+		EXPECT_EQ(0, producer("put before"));
+		EXPECT_EQ(0, producer("restore meanwhile"));
+		EXPECT_EQ(0, producer("check meanwhile 12"));
+		EXPECT_EQ(0, producer("put meanwhile"));
+		return;
+	}
+	/* what zones keep back is not to be mistaken for what is there */
+	ASSERT_EQ(0, kho_write("/proc/sys/vm/min_free_kbytes", "1024"));
+	ASSERT_EQ(0, producer("new before pages 500 1"));
+	ASSERT_EQ(0, producer("fill before 11"));
+	ASSERT_EQ(0, producer("preserve before"));
+	pid = exhaust(1, KEEP, &ready);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, read(ready, &c, 1));
+	read_map(_metadata);
+	was = map;
+	memset(&map, 0, sizeof(map));
+	/* as much as is left, and then no more */
+	while (nr < KEEP / 500 + 1 && !(err = producer("new x%d pages 500 1", nr)))
+		nr++;
+	EXPECT_EQ(-ENOMEM, err) {
+		TH_LOG("with %d MiB taken of the rest: %s", nr * 2, strerror(-err));
+	}
+	expect_map(_metadata, &was, "with a node that is full");
+	/* the other node has what it takes */
+	err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+	EXPECT_EQ(0, err) {
+		TH_LOG("kexec_file_load: %s", strerror(-err));
+	}
+	EXPECT_EQ(0, kho_kexec_unload());
+	EXPECT_EQ(0, producer("new meanwhile pages 500 0"));
+	EXPECT_EQ(0, producer("fill meanwhile 12"));
+	EXPECT_EQ(0, producer("preserve meanwhile"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_EQ(0, producer("new x pages 1000 1"));
+	EXPECT_EQ(0, producer("put x"));
+	while (nr--)
+		EXPECT_EQ(0, producer("put x%d", nr));
+}
+
+/* memory that is all taken, by those who may be killed for it */
+
+#define EATERS		64
+#define EATER_SIZE	(16UL << 20)
+/* of what is exhausted, the kernel can do with so many pages */
+#define REST		1024
+#define FILE_SIZE	(3UL << 20)
+
+static pid_t eater[EATERS];
+static int eaters, eaten;
+
+static pid_t eat(void)
+{
+	pid_t pid;
+	int fds[2];
+	char c;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		char *p;
+
+		/* the first to be killed */
+		kho_write("/proc/self/oom_score_adj", "1000");
+		p = mmap(NULL, EATER_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (p == MAP_FAILED || write(fds[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	/* it is there, or is one of those who were killed */
+	if (read(fds[0], &c, 1) < 0)
+		pid = -errno;
+	close(fds[0]);
+	return pid;
+}
+
+/* how many of them are gone, each by a kill; negative if one went otherwise */
+static int reap(void)
+{
+	int gone = 0, status;
+
+	for (int i = 0; i < eaters; i++) {
+		if (waitpid(eater[i], &status, WNOHANG) != eater[i])
+			continue;
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			return -EIO;
+		eater[i--] = eater[--eaters];
+		gone++;
+	}
+	eaten += gone;
+	return gone;
+}
+
+/* until another one's memory is that of one who is killed for it */
+static int exhaust_all(void)
+{
+	long all = 0, cma;
+
+	while (!kho_node_free(0, &all, &cma) && all > REST && eaters < EATERS) {
+		pid_t pid = eat();
+		int gone;
+
+		if (pid < 0)
+			return pid;
+		eater[eaters++] = pid;
+		gone = reap();
+		if (gone)
+			return gone < 0 ? gone : 0;
+	}
+	return eaters < EATERS ? 0 : -E2BIG;
+}
+
+/* by somebody who stays: a session lives as long as it is open; the errno */
+static int preserve_and_stay(int fd, int *err)
+{
+	int fds[2];
+	char c;
+
+	*err = -EINPROGRESS;
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	if (!fork()) {
+		int dev = device(), s = dev < 0 ? dev : create(dev, "all");
+
+		*err = s < 0 ? s : preserve(s, fd, 1);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		if (write(fds[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		*err = -ECHILD;
+	close(fds[0]);
+	return *err;
+}
+
+static void what_was_preserved_came(struct __test_metadata *_metadata)
+{
+	int dev = device(), s, fd;
+	u64 bad = 0;
+	void *p;
+
+	EXPECT_EQ(0, producer("restore all"));
+	EXPECT_EQ(0, producer("check all 21"));
+	EXPECT_EQ(0, producer("put all"));
+	ASSERT_LE(0, dev);
+	s = retrieve_session(dev, "all");
+	ASSERT_LE(0, s) {
+		TH_LOG("session: %s", strerror(-s));
+	}
+	fd = retrieve(s, 1);
+	ASSERT_LE(0, fd) {
+		TH_LOG("memfd: %s", strerror(-fd));
+	}
+	p = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, kho_pattern_check(p, FILE_SIZE, 22, &bad)) {
+		TH_LOG("byte %llu is not what was written", bad);
+	}
+	EXPECT_EQ(0, finish(s, 0));
+}
+
+KHO_TEST_WHERE(r16, memory_that_is_exhausted,
+	       SCENARIO("all") ?: not_here() ?: no_map() ?: access(DEVICE, F_OK) ?
+	       "live update is off" : NULL)
+{
+	int err = 0, fd, *stays, i = 0, initrd;
+	struct kho_map was;
+
+	ASSERT_EQ(0, no_module);
+	if (kho_generation()) {
+		what_was_preserved_came(_metadata);
+		return;
+	}
+	/* whoever looks is not who is killed */
+	ASSERT_EQ(0, kho_write("/proc/self/oom_score_adj", "-1000"));
+	stays = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, stays);
+	fd = patterned(FILE_SIZE, 22);
+	ASSERT_LE(0, fd);
+	initrd = kho_next_initrd();
+	ASSERT_LE(0, initrd);
+	ASSERT_EQ(0, producer("new all pages 700"));
+	ASSERT_EQ(0, producer("fill all 21"));
+	ASSERT_EQ(0, kho_klog_ask("oom_kill_process"));
+	ASSERT_EQ(0, exhaust_all());
+	read_map(_metadata);
+	was = map;
+	memset(&map, 0, sizeof(map));
+
+	/* nobody is killed for what is too large to be found by it */
+	ASSERT_EQ(0, exhaust_all());
+	ASSERT_LE(0, reap());
+	while (i < 4 && !(err = producer("new x%d folio 10", i)))
+		i++;
+	EXPECT_TRUE(i == 4 || err == -ENOMEM) {
+		TH_LOG("4 MiB in one piece: %s", strerror(-err));
+	}
+	while (i--)
+		EXPECT_EQ(0, producer("put x%d", i));
+	expect_map(_metadata, &was, "after a folio for which there is no memory");
+
+	/* whatever else: there is memory, of one who was killed, or there is none */
+	ASSERT_EQ(0, exhaust_all());
+	err = producer("preserve all");
+	EXPECT_EQ(0, err) {
+		TH_LOG("pages that are there, to be preserved: %s", strerror(-err));
+	}
+	ASSERT_EQ(0, exhaust_all());
+	err = preserve_and_stay(fd, stays);
+	EXPECT_EQ(0, err) {
+		TH_LOG("a memfd that is there, to be preserved: %s", strerror(-err));
+	}
+	ASSERT_EQ(0, exhaust_all());
+	err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+	EXPECT_EQ(0, err) {
+		TH_LOG("kexec_file_load: %s", strerror(-err));
+	}
+	EXPECT_EQ(!err, kho_kexec_loaded());
+	if (!err)
+		EXPECT_EQ(0, kho_kexec_unload());
+	/* and again, so that nothing is in its way that the first left behind */
+	ASSERT_EQ(0, exhaust_all());
+	err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+	EXPECT_EQ(0, err) {
+		TH_LOG("kexec_file_load, again: %s", strerror(-err));
+	}
+	if (!err)
+		EXPECT_EQ(0, kho_kexec_unload());
+
+	EXPECT_LE(0, reap());
+	EXPECT_LT(0, eaten);
+	EXPECT_EQ(eaten, kho_oom_kills()) {
+		TH_LOG("%ld were killed, of those who were there for it %d", kho_oom_kills(),
+		       eaten);
+	}
+	printf("# kho: value name=edges.all.killed unit=processes value=%d\n", eaten);
+	fflush(stdout);
+	while (eaters) {
+		kill(eater[--eaters], SIGKILL);
+		waitpid(eater[eaters], NULL, 0);
+	}
+	EXPECT_EQ(0, kho_klog_ask(NULL));
+	close(fd);
+	close(initrd);
+}
+
+/* a group that may have less than what it preserves */
+
+/* a file that is all holes, which to preserve is to fill; the errno, -EINTR if killed */
+static int preserve_holes(size_t size, bool in_group, int *err)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int dev, s, fd = memfd_create("holes", MFD_CLOEXEC);
+
+		if (in_group && kho_write(GROUP "/cgroup.procs", "0"))
+			_exit(2);
+		dev = device();
+		s = dev < 0 ? dev : create(dev, "group");
+		if (s < 0 || fd < 0 || ftruncate(fd, size))
+			_exit(2);
+		*err = preserve(s, fd, 1);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	/* who is beyond its limit may be killed for it */
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? -EINTR :
+	       WIFEXITED(status) && !WEXITSTATUS(status) ? *err : -EIO;
+}
+
+KHO_TEST_WHERE(l6, a_group_keeps_to_its_limit,
+	       SCENARIO("group") ?: not_here() ?: closed() ?:
+	       kho_config("CONFIG_MEMCG") != 1 ? "no groups (CONFIG_MEMCG)" : NULL)
+{
+	const size_t size = 64 << 20;
+	int *err = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0), got;
+	struct kho_root tree;
+	struct kho_blob b;
+	struct kho_map was;
+
+	ASSERT_NE(MAP_FAILED, err);
+	ASSERT_TRUE(!mkdir(GROUPS, 0700) || errno == EEXIST);
+	ASSERT_EQ(0, mount("cgroup2", GROUPS, "cgroup2", 0, NULL));
+	ASSERT_EQ(0, kho_write(GROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, mkdir(GROUP, 0700));
+	ASSERT_EQ(0, kho_write(GROUP "/memory.max", "8M"));
+	read_map(_metadata);
+	was = map;
+	memset(&map, 0, sizeof(map));
+	tree = root;
+	/* the kernel tells whom it kills, with a trace */
+	ASSERT_EQ(0, kho_klog_ask("oom_kill_process"));
+	got = preserve_holes(size, true, err);
+	EXPECT_EQ(0, kho_klog_ask(NULL));
+	EXPECT_TRUE(got == -ENOMEM || got == -EINTR) {
+		TH_LOG("64 MiB for a group that may have 8: %s", strerror(-got));
+	}
+	expect_as_before(_metadata, &was, &tree, "a group beyond its limit", 0);
+	ASSERT_EQ(0, kho_read_file(GROUP "/memory.current", &b));
+	EXPECT_GT(4 << 20, strtol(b.data, NULL, 10)) {
+		TH_LOG("the group has %s bytes still", (char *)b.data);
+	}
+	kho_blob_free(&b);
+	/* it is the limit and nothing else */
+	EXPECT_EQ(0, preserve_holes(size, false, err));
+	expect_as_before(_metadata, &was, &tree, "whoever preserved it is gone", 0);
+}
+
+/* no two free pages are neighbours */
+
+/* every second page of most of memory, held by somebody who stays */
+static int fragment(void)
+{
+	long page = page_size(), n = 0;
+	u64 kib = 0;
+	int fds[2], fd;
+	char c, *p;
+
+	if (kho_meminfo("MemAvailable", &kib) || pipe2(fds, O_CLOEXEC))
+		return -EIO;
+	n = (kib - (64 << 10)) * 1024 / page;
+	if (fork()) {
+		close(fds[1]);
+		n = read(fds[0], &c, 1);
+		close(fds[0]);
+		return n == 1 ? 0 : -ECHILD;
+	}
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
+	kho_write("/proc/self/oom_score_adj", "1000");
+	/* a file, for holes in one are no mappings of their own */
+	fd = memfd_create("fragments", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, n * page))
+		_exit(1);
+	p = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* whoever compacts leaves them where they are */
+	if (p == MAP_FAILED || mlock(p, n * page))
+		_exit(1);
+	for (long i = 0; i < n; i += 2)
+		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i * page, page))
+			_exit(1);
+	if (write(fds[1], "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+KHO_TEST_WHERE(r13, fragments_came, SCENARIO("fragments") ?: not_here() ?: no_producer())
+{
+	ASSERT_EQ(0, no_module);
+	if (!kho_generation())
+		SKIP(return, "the next generation tells");
+	for (int i = 0; i < OBJECTS; i++) {
+		EXPECT_EQ(0, producer("restore f%d", i));
+		EXPECT_EQ(0, producer("check f%d %d", i, 100 * kho_generation() - 100 + i));
+		EXPECT_EQ(0, producer("put f%d", i));
+		EXPECT_EQ(0, producer("restore v%d", i));
+		EXPECT_EQ(0, producer("check v%d %d", i, 100 * kho_generation() - 50 + i));
+		EXPECT_EQ(0, producer("put v%d", i));
+	}
+}
+
+KHO_TEST_WHERE(r13, fragments_are_preserved, SCENARIO("fragments") ?: not_here() ?: no_producer())
+{
+	ASSERT_EQ(0, no_module);
+	ASSERT_EQ(0, kho_write("/proc/sys/vm/compact_unevictable_allowed", "0"));
+	ASSERT_EQ(0, fragment());
+	for (int i = 0; i < OBJECTS; i++) {
+		ASSERT_EQ(0, producer("new f%d folio 0", i));
+		EXPECT_EQ(0, producer("fill f%d %d", i, 100 * kho_generation() + i));
+		EXPECT_EQ(0, producer("preserve f%d", i));
+		/* pages from everywhere */
+		ASSERT_EQ(0, producer("new v%d vmalloc %d", i, 1 + 40 * i));
+		EXPECT_EQ(0, producer("fill v%d %d", i, 100 * kho_generation() + 50 + i));
+		EXPECT_EQ(0, producer("preserve v%d", i));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int status = kho_test_run(argc, argv);
+
+	/* where a next kernel was loaded */
+	if (status == KSFT_PASS && kho_kexec_loaded() > 0 &&
+	    (!SCENARIO("image") || !SCENARIO("small"))) {
+		reboot(RB_KEXEC);
+		printf("# reboot: %s\n", strerror(errno));
+		return KSFT_FAIL;
+	}
+	return status;
+}
