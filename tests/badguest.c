@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -44,6 +45,35 @@ static void to_kmsg(const char *text)
 	close(kmsg);
 }
 
+/* a model of eight operations that fails in the seventh, for what the third and sixth did */
+static void run_operations(void)
+{
+	bool third = true, sixth = true;
+	char ops[64];
+
+	if (!kho_cmdline_get(NULL, "kho_ops", 0, ops, sizeof(ops))) {
+		third = false;
+		sixth = false;
+		for (char *p = ops; *p; ) {
+			unsigned long from = strtoul(p, &p, 10), to = from;
+
+			if (*p == '-')
+				to = strtoul(p + 1, &p, 10);
+			third |= from <= 2 && to >= 2;
+			sixth |= from <= 5 && to >= 5;
+			p += *p == ',';
+		}
+	}
+	put(KHO_REC_LINE, "1..1");
+	put(KHO_REC_LINE, "# kho: value name=model.operations unit=operations value=8");
+	if (third && sixth)
+		put(KHO_REC_LINE, "# bad: op 6: the map is another");
+	put(KHO_REC_LINE, third && sixth ? "not ok 1 global.r2__model" : "ok 1 global.r2__model");
+	put(KHO_REC_END, third && sixth ? "exit 1" : "exit 0");
+	put(KHO_REC_DONE, "");
+	off();
+}
+
 int main(void)
 {
 	static const char flood[] = "all work and no play makes a guest a console flood\n";
@@ -70,6 +100,8 @@ int main(void)
 	put(KHO_REC_BOOT, "release=0.0 uptime_ns=1000 cmdline=");
 	put(KHO_REC_BEGIN, "bad_guest");
 	put(KHO_REC_LINE, "TAP version 13");
+	if (IS("operations"))
+		run_operations();
 	put(KHO_REC_LINE, IS("short") ? "1..2" : "1..1");
 	put(KHO_REC_LINE, "ok 1 global.x1__\033[31mhostile \"name\"");
 	if (IS("dies"))
