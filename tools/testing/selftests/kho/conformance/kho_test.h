@@ -49,6 +49,8 @@ static void __attribute__((constructor)) kho_test_begin(void)
 		return;
 	kho_test_ran = p;
 	on_exit(kho_test_end, NULL);
+	/* worked out once, and not in the process of each check */
+	kho_boot_of(kho_generation());
 }
 
 /**

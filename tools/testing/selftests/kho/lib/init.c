@@ -136,13 +136,10 @@ static void mounts(void)
 		err = mount_one("proc", "/proc");
 	if (!err)
 		err = mount_one("sysfs", "/sys");
-	if (!err)
-		err = mount_one("tmpfs", "/tmp");
 	if (err)
 		fail("mount: %s", strerror(-err));
 	/* may be switched off or not built in: what needs them says so */
 	mount_one("debugfs", "/sys/kernel/debug");
-	mount_one("tracefs", "/sys/kernel/tracing");
 }
 
 static void read_job(void)
@@ -183,9 +180,9 @@ static void open_record(void)
 	if (record_fd < 0)
 		fail("%s: %s", job.record, strerror(errno));
 	if (!tcgetattr(record_fd, &t)) {
-		cfmakeraw(&t);
-		cfsetspeed(&t, B115200);
-		t.c_cflag |= CLOCAL;
+		/* speed and line are none of a virtual port's: to set them takes time */
+		t.c_oflag &= ~OPOST;
+		t.c_lflag &= ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
 		tcsetattr(record_fd, TCSANOW, &t);
 	}
 }
@@ -280,40 +277,59 @@ static void pass_on(int fd, pid_t pid, int *status)
 			;
 }
 
-/* true: it had nothing to test here */
-static bool run_program(const char *name)
+/*
+ * In the child.  What init is itself has not to be executed once more: it only goes on
+ * to its main().
+ */
+static void become(const char *name, int out)
 {
+	struct sigaction sa = { .sa_handler = SIG_DFL };
 	char path[128], num[16];
+	struct stat me, it;
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	setenv("KHO_SCENARIO", job.scenario, 1);
+	snprintf(num, sizeof(num), "%u", generation);
+	setenv("KHO_GENERATION", num, 1);
+	snprintf(num, sizeof(num), "%u", job.generations);
+	setenv("KHO_GENERATIONS", num, 1);
+	setenv("KHO_STATE", "/kho/state", 1);
+	setenv("PATH", "/kho/bin", 1);
+	if (chdir("/tmp"))
+		_exit(126);
+	snprintf(path, sizeof(path), "/kho/bin/%s", name);
+	if (!stat("/init", &me) && !stat(path, &it) && me.st_ino == it.st_ino) {
+		sigaction(SIGCHLD, &sa, NULL);
+		close_range(STDERR_FILENO + 1, ~0U, 0);
+		return;
+	}
+	execl(path, path, NULL);
+	printf("# %s: %s\n", path, strerror(errno));
+	fflush(stdout);
+	_exit(127);
+}
+
+enum end { ENDED, SKIPPED, BECOME };
+
+/* BECOME: this is the child, and the program */
+static enum end run_program(const char *name)
+{
 	int fds[2], status = 0;
 	pid_t pid;
 
 	record(KHO_REC_BEGIN, name, strlen(name));
 	if (pipe2(fds, O_CLOEXEC))
 		fail("pipe: %s", strerror(errno));
-	snprintf(path, sizeof(path), "/kho/bin/%s", name);
 	pid = fork();
 	if (pid < 0)
 		fail("fork: %s", strerror(errno));
 	if (!pid) {
-		sigset_t none;
-
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(fds[1], STDERR_FILENO);
-		setenv("KHO_SCENARIO", job.scenario, 1);
-		snprintf(num, sizeof(num), "%u", generation);
-		setenv("KHO_GENERATION", num, 1);
-		snprintf(num, sizeof(num), "%u", job.generations);
-		setenv("KHO_GENERATIONS", num, 1);
-		setenv("KHO_STATE", "/kho/state", 1);
-		setenv("PATH", "/kho/bin", 1);
-		if (chdir("/tmp"))
-			_exit(126);
-		execl(path, path, NULL);
-		printf("# %s: %s\n", path, strerror(errno));
-		fflush(stdout);
-		_exit(127);
+		become(name, fds[1]);
+		return BECOME;
 	}
 	close(fds[1]);
 	pass_on(fds[0], pid, &status);
@@ -323,7 +339,7 @@ static bool run_program(const char *name)
 		recordf(KHO_REC_END, "signal %d", WTERMSIG(status));
 	else
 		recordf(KHO_REC_END, "exit %d", WEXITSTATUS(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED;
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED ? SKIPPED : ENDED;
 }
 
 /* the other system call is kexec-tools' own: what it needs is in the image */
@@ -404,10 +420,11 @@ static void nothing(int sig __maybe_unused)
 {
 }
 
-static void __noreturn init(void)
+/* comes back in a child only, that is the program */
+static void init(void)
 {
 	struct sigaction sa = { .sa_handler = nothing };
-	bool skipped = false;
+	enum end end = ENDED;
 	sigset_t chld;
 
 	/* so that ppoll() wakes when a child ends, and only there */
@@ -425,10 +442,13 @@ static void __noreturn init(void)
 	klog();
 	if (job.flags & KHO_SC_LOAD_FIRST && generation + 1 < job.generations)
 		load_kernel();
-	for (int i = 0; i < job.nr_programs; i++)
-		skipped = run_program(job.program[i]);
+	for (int i = 0; i < job.nr_programs; i++) {
+		end = run_program(job.program[i]);
+		if (end == BECOME)
+			return;
+	}
 	/* nobody kexecs where the one program that would do it skips */
-	if (job.flags & KHO_SC_PROGRAM_KEXECS && skipped)
+	if (job.flags & KHO_SC_PROGRAM_KEXECS && end == SKIPPED)
 		job.generations = generation + 1;
 	if (generation + 1 >= job.generations) {
 		record(KHO_REC_DONE, "", 0);

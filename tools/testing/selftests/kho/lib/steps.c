@@ -120,6 +120,19 @@ int kho_job_step(unsigned int generation, char *line, size_t size)
 	return 0;
 }
 
+/* the last generation that has a step of its own in the job */
+static int last_of_its_own(void)
+{
+	int last = 0, gen;
+
+	for (const char *p = read_job(); p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (sscanf(p, "step %d ", &gen) == 1 && gen > last)
+			last = gen;
+	}
+	return last;
+}
+
 /* KHO as a generation's kernel and command line have it */
 static bool is_on(const struct kho_step *s)
 {
@@ -148,15 +161,23 @@ const struct kho_boot *kho_boot_of(int generation)
 	static struct {
 		struct kho_boot boot;
 		char line[3072];
+		int after;
 	} slot[2];
-	static unsigned int turn;
+	static int which;
 	struct kho_boot before = { };
 	const char *why;
-	int which = turn++ & 1;
-	struct kho_boot *b = &slot[which].boot;
+	struct kho_boot *b;
+	int same;
 
 	if (kho_generation() < 0 || generation < 0)
 		return NULL;
+	for (int turn = 0; turn < 2; turn++, which = !which)
+		if (slot[which].after == generation + 1)
+			return &slot[which].boot;
+	which = !which;
+	same = last_of_its_own() + 2;
+	b = &slot[which].boot;
+	slot[which].after = 0;
 	for (int gen = 0; gen <= generation; gen++) {
 		char *line = slot[which].line;
 
@@ -169,9 +190,15 @@ const struct kho_boot *kho_boot_of(int generation)
 				 !b->step.refused &&
 				 strcmp(b->step.kernel, KHO_KERNEL_NOKHO);
 		b->count = b->handed_over && !b->step.anew ? before.count + 1 : 0;
+		/* from here on each is like the one before: what is true of one is of all */
+		if (gen == same && generation > gen) {
+			b->count += b->count ? generation - gen : 0;
+			gen = generation;
+		}
 		b->first = b->handed_over ? before.first : (unsigned int)gen;
 		before = *b;
 	}
+	slot[which].after = generation + 1;
 	return b;
 }
 
