@@ -29,7 +29,7 @@ KHO_QUIET := $(if $(call kho_links,,-Wl$(kho_comma)--no-warnings),-Wl$(kho_comma
 ifeq ($(call kho_links,libfdt.h,$(KHO_STATIC) -lfdt),y)
 KHO_FDT := y
 else
-$(call kho_without,libfdt,kho_fdt kho_chain kho_kexec_tools kho_reserve kho_faults kho_map kho_nodes kho_api kho_api_faults kho_api_off kho_model kho_payload kho_hotplug kho_edges,libfdt-dev)
+$(call kho_without,libfdt,kho_fdt kho_chain kho_kexec_tools kho_reserve kho_faults kho_map kho_nodes kho_api kho_api_faults kho_api_off kho_model kho_payload kho_hotplug kho_edges kho_cost kho_restore,libfdt-dev)
 endif
 
 ifeq ($(call kho_links,numa.h,$(KHO_STATIC) -lnuma),y)

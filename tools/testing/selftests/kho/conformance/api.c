@@ -110,7 +110,7 @@ KHO_TEST_WHERE(s21, unloading_leaves_nothing_preserved, no_map())
 	expect_map(_metadata, &before, "without the producer");
 	EXPECT_EQ(-1, subnode(LEDGER));
 	EXPECT_EQ(-1, subnode("left_behind"));
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, load_module(""));
 }
 
 static const char *no_handover(void)

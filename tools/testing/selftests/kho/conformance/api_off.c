@@ -146,7 +146,7 @@ KHO_TEST_WHERE(u2, the_test_producer_goes_and_comes, no_producer_here())
 	ASSERT_EQ(0, no_module);
 	EXPECT_EQ(0, producer("new x folio 2"));
 	EXPECT_EQ(0, syscall(SYS_delete_module, "kho_producer", 0));
-	EXPECT_EQ(0, load());
+	EXPECT_EQ(0, load_module(""));
 	EXPECT_EQ(-ENOENT, producer("put x"));
 }
 

@@ -432,7 +432,7 @@ static void do_reload(struct __test_metadata *_metadata)
 		log_missing(_metadata, "must not be preserved", &map, &before);
 		wrong = true;
 	}
-	EXPECT_ERR(0, load());
+	EXPECT_ERR(0, load_module(""));
 	read_map(_metadata);
 	base = map;
 	memset(&map, 0, sizeof(map));

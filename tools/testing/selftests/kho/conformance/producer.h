@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * producer.h - the test producer, for checks
+ * producer.h - the test producer and what it does to the map, for checks
  *
  * Loaded before the first check, with the preserved-memory map as it was without
  * it.  A part of each program that includes it, as the harness is.
@@ -9,70 +9,14 @@
 #define KHO_PRODUCER_H
 
 #include "live_map.h"
+#include "module.h"
 
-#include <fcntl.h>
-#include <stdarg.h>
-#include <sys/syscall.h>
-
-#define PRODUCER	"/sys/kernel/debug/kho_producer"
-#define REPLY_MAX	131072
 #define EXPECTED_MAX	4096
 #define LEDGER		"kho_producer"
 
 static struct kho_map before;
-static int no_module, no_before __used = -ENODATA;
-static char reply[REPLY_MAX];
+static int no_before __used = -ENODATA;
 static struct kho_kept keys[EXPECTED_MAX] __used;
-
-/**
- * producer() - have the test producer do something
- * @fmt: the command, see kmod/kho_producer.c
- *
- * Return: 0 with @reply, or the negative errno of the command
- */
-static inline int __printf(1, 2) producer(const char *fmt, ...)
-{
-	char line[256];
-	ssize_t n = 0;
-	int fd, err = 0;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	*reply = 0;
-	fd = open(PRODUCER, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, line, strlen(line)) < 0)
-		err = -errno;
-	n = read(fd, reply, sizeof(reply) - 1);
-	reply[n > 0 ? n : 0] = 0;
-	close(fd);
-	return err;
-}
-
-/* built for the kernel that runs, which a scenario may have a name for */
-static inline const char *module_path(void)
-{
-	const struct kho_boot *b = kho_boot_of(kho_generation());
-	static char path[64];
-
-	snprintf(path, sizeof(path), KHO_MODULE, b && *b->step.kernel ? "." : "",
-		 b ? b->step.kernel : "");
-	return path;
-}
-
-static inline int load(void)
-{
-	int fd = open(module_path(), O_RDONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return err;
-}
 
 /* behind look(), which this needs */
 static void __attribute__((constructor(2000))) begin(void)
@@ -80,40 +24,10 @@ static void __attribute__((constructor(2000))) begin(void)
 	struct kho_problems p = { };
 	struct kho_root r;
 
-	if (access(module_path(), F_OK)) {
-		no_module = -ENOENT;
-		return;
-	}
-	if (!no_live)
+	if (!no_live && !access(module_path(), F_OK))
 		no_before = kho_live_root(&live, &r, NULL, &p) ?:
 			kho_live_map(&live, &r, &before, &p);
-	/* CONFIG_MODULES */
-	no_module = access("/proc/modules", F_OK) ? -EPERM : load();
-}
-
-/* the test producer is there, whatever KHO is */
-static inline const char *no_producer_here(void)
-{
-	static char why[128];
-
-	switch (no_module) {
-	case -ENOENT:
-		snprintf(why, sizeof(why), "there is no %s", module_path());
-		return why;
-	case -ENOEXEC:
-		snprintf(why, sizeof(why), "%s was built for another kernel", module_path());
-		return why;
-	case -EPERM:
-	case -EKEYREJECTED:
-	case -ENOKEY:
-		return "this kernel takes no modules, or none without a signature";
-	}
-	return NULL;
-}
-
-static inline const char *no_producer(void)
-{
-	return kho_why_not() ?: no_producer_here();
+	no_module = load_module("");
 }
 
 static inline const char *no_map(void)

@@ -37,27 +37,33 @@
  *				the tree under several names
  *	remove NAME		kho_remove_subtree() of it, once
  *	get NODE		kho_retrieve_subtree(); reply: "PHYS SIZE"
- *	self			reply: what tells of KHO itself, "NAME VALUE" lines
+ *	self			reply: what tells of KHO itself, "NAME VALUE" lines; and when
+ *				the kernel before began to reboot and had shut down its
+ *				devices, by the processor's counter
  *	list			reply: "NAME KIND N STATE", a line for each object
  *	restore NAME		restore what the kernel before preserved; it is then
  *				an object as any other.  EALREADY for a second time,
  *				ENODATA if KHO gave nothing, EILSEQ if order or
  *				references are not what they were, or pages are marked
- *				as reserved
+ *				as reserved.  Reply: "took TIME", what KHO's function did,
+ *				as loops have it
  *	restore_free NAME	kho_restore_free() of a "kho" that the kernel before
  *				preserved
  *	probe PHYS [N]		kho_restore_folio() of a place that was never preserved,
  *				or kho_restore_pages() of N pages: ENODATA if KHO gave
  *				nothing, as it should
- *	loop KIND N OP TIMES [CPUS]
+ *	loop KIND N OP TIMES [CPUS [WHERE]]
  *				OP (preserve, or subtree) of an object that nobody else
  *				has, and its opposite, again and again, on each CPU with
- *				one of its own; with KIND kho, kho_alloc_preserve() and
- *				kho_unpreserve_free().  Reply, for each of the two:
- *				    "OP CALLS TOTAL MIN MAX", in nanoseconds,
+ *				one of its own, on node WHERE; with KIND kho,
+ *				kho_alloc_preserve() and kho_unpreserve_free().  Reply,
+ *				for each of the two, in nanoseconds, or in the counter's
+ *				own unit where the module was loaded with cycles=1:
+ *				    "OP CALLS TOTAL MIN MAX",
  *				    "bucket OP FROM CALLS", what took FROM and longer but
  *				    less than the next bucket, of which there are eight
- *				    for each doubling
+ *				    for each doubling,
+ *				    "samples OP VALUE...", each call's, of up to 1000 calls
  *	radix init|destroy	a tree of keys of the module's own (kho_radix_tree.h)
  *	radix add|del KEY	kho_radix_add_key() and kho_radix_del_key() there
  *	radix walk [STOP]	reply: "node PHYS" and "key KEY" as they are met; at the
@@ -80,15 +86,18 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
+#include <linux/syscore_ops.h>
+#include <linux/timex.h>
 #include <linux/vmalloc.h>
 
 #define LEDGER_NODE	"kho_producer"
-#define LEDGER_MAGIC	0x324745444c4f484bULL
+#define LEDGER_MAGIC	0x334745444c4f484bULL	/* "KHOLDGE3" */
 #define LEDGER_BYTES	262144
 #define NAME_MAX_LEN	32
 #define PARTS_MAX	8
-#define WORDS_MAX	6
+#define WORDS_MAX	7
 #define REPLY_MAX	131072
 #define PAGES_MAX	(SZ_1G >> PAGE_SHIFT)
 
@@ -108,9 +117,11 @@ struct record {
 	struct kho_vmalloc vm;
 };
 
+/* @reboot, @shutdown: the processor's counter when that began, and when it had ended */
 struct ledger {
 	u64 magic;
 	u64 nr;
+	u64 reboot, shutdown;
 	struct record record[];
 };
 
@@ -447,6 +458,16 @@ static bool are_single(const struct object *o)
 	return true;
 }
 
+/* time has the clock's grain; where instructions are counted, the counter has them all */
+static bool cycles;
+module_param(cycles, bool, 0444);
+MODULE_PARM_DESC(cycles, "loops tell cycles of the processor's counter instead of nanoseconds");
+
+static u64 now(void)
+{
+	return cycles ? get_cycles() : ktime_get_ns();
+}
+
 static int restore(struct object *o)
 {
 	struct folio *folio;
@@ -522,6 +543,17 @@ static struct object *new_object(const char *name)
 	return o;
 }
 
+/* a node that has memory; none is any */
+static int which_node(const char *word, int *nid)
+{
+	*nid = NUMA_NO_NODE;
+	if (!word)
+		return 0;
+	if (kstrtoint(word, 0, nid))
+		return -EINVAL;
+	return *nid < 0 || *nid >= MAX_NUMNODES || !node_state(*nid, N_MEMORY) ? -ENODEV : 0;
+}
+
 static int do_new(struct reply *r, char **w)
 {
 	int nid = NUMA_NO_NODE, kind, err;
@@ -534,13 +566,13 @@ static int do_new(struct reply *r, char **w)
 		return -EINVAL;
 	if (kstrtoul(w[3], 0, &n))
 		return -EINVAL;
-	if (kind == AT ? !w[4] || kstrtou64(w[4], 0, &phys) : w[4] && kstrtoint(w[4], 0, &nid))
-		return -EINVAL;
+	err = kind != AT ? which_node(w[4], &nid) :
+	      !w[4] || kstrtou64(w[4], 0, &phys) ? -EINVAL : 0;
+	if (err)
+		return err;
 	/* what kho_alloc_preserve() takes is for it to say */
 	if (kind != KHO && kind != FOLIO && (!n || n > PAGES_MAX))
 		return -EINVAL;
-	if (kind != AT && w[4] && (nid < 0 || nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)))
-		return -ENODEV;
 	if (find(w[1]))
 		return -EEXIST;
 	if (kind == KHO && nr_preserved() == RECORDS_MAX)
@@ -756,13 +788,16 @@ static int do_list(struct reply *r, char **w)
 static int do_restore(struct reply *r, char **w)
 {
 	struct object *o = find(w[1]);
+	u64 from;
 	int err;
 
 	if (!o)
 		return -ENOENT;
 	if (!o->record)
 		return -EALREADY;
+	from = now();
 	err = restore(o);
+	say(r, "took %llu\n", now() - from);
 	if (!o->mem)
 		forget(o);
 	return err;
@@ -828,12 +863,16 @@ static int do_self(struct reply *r, char **w)
 	say(r, "vmalloc_of_a_page %d\n",
 	    kho_preserve_vmalloc(page_address(ZERO_PAGE(0)), &vm));
 	say(r, "vmalloc_of_nothing %d\n", kho_preserve_vmalloc(NULL, &vm));
+	say(r, "reboot %llu\n", in ? in->reboot : 0);
+	say(r, "shutdown %llu\n", in ? in->shutdown : 0);
 	/* nothing to free, and no error */
 	kho_unpreserve_free(NULL);
 	kho_restore_free(NULL);
 	return 0;
 }
 
+/* a reply has room for them, and for what is said of them */
+#define LOOP_SAMPLES	1000
 #define HIST_LOG2	3
 #define HIST_BUCKETS	((64 - HIST_LOG2) << HIST_LOG2)
 
@@ -913,6 +952,7 @@ static void hist_say(struct reply *r, const char *op, const struct hist *h)
  * @err: what went wrong
  * @there: what it did cost
  * @back: and its opposite
+ * @sample: each call's cost, first all of @there, or NULL
  * @done: it has ended
  * @task: its own
  */
@@ -924,6 +964,7 @@ struct racer {
 	atomic_t *gate;
 	int err;
 	struct hist there, back;
+	u64 *sample;
 	struct completion done;
 	struct task_struct *task;
 };
@@ -1033,7 +1074,7 @@ static int loop(struct racer *r)
 {
 	for (unsigned long i = 0; i < r->times; i++) {
 		struct object *o = r->o;
-		u64 t0 = ktime_get_ns(), t1, t2;
+		u64 t0 = now(), t1, t2;
 		int err = 0;
 
 		if (*r->subtree) {
@@ -1044,7 +1085,7 @@ static int loop(struct racer *r)
 		} else {
 			err = preserve(o, NULL);
 		}
-		t1 = ktime_get_ns();
+		t1 = now();
 		if (err)
 			return err;
 		if (*r->subtree)
@@ -1053,9 +1094,13 @@ static int loop(struct racer *r)
 			kho_unpreserve_free(o->mem);
 		else
 			unpreserve(o);
-		t2 = ktime_get_ns();
+		t2 = now();
 		hist_add(&r->there, t1 - t0);
 		hist_add(&r->back, t2 - t1);
+		if (r->sample) {
+			r->sample[i] = t1 - t0;
+			r->sample[r->times + i] = t2 - t1;
+		}
 		cond_resched();
 	}
 	return 0;
@@ -1070,13 +1115,22 @@ static void racers_say(struct reply *reply, struct racer *r, int nr, const char 
 	}
 	hist_say(reply, there, &r->there);
 	hist_say(reply, back, &r->back);
+	for (int which = 0; which < 2; which++) {
+		if (r->sample)
+			say(reply, "samples %s", which ? back : there);
+		for (int i = 0; i < nr && r[i].sample; i++)
+			for (unsigned long j = 0; j < r[i].times; j++)
+				say(reply, " %llu", r[i].sample[which * r[i].times + j]);
+		if (r->sample)
+			say(reply, "\n");
+	}
 }
 
 static int do_loop(struct reply *reply, char **w)
 {
 	bool subtree = !strcmp(w[3], "subtree");
+	int kind, nr, nid, err;
 	struct racer *r;
-	int kind, nr, err = 0;
 	unsigned long n, times;
 	struct object *o;
 
@@ -1088,6 +1142,9 @@ static int do_loop(struct reply *reply, char **w)
 	if (subtree ? kind != FOLIO || !kho_is_enabled() :
 	    kind != KHO && kind != FOLIO && (!n || n > PAGES_MAX))
 		return -EINVAL;
+	err = which_node(w[5] ? w[6] : NULL, &nid);
+	if (err)
+		return err;
 	r = racers_new(w[5], &nr);
 	if (IS_ERR(r))
 		return PTR_ERR(r);
@@ -1103,7 +1160,11 @@ static int do_loop(struct reply *reply, char **w)
 		if (subtree)
 			snprintf(r[i].subtree, sizeof(r[i].subtree), "loop.%d", i);
 		if (kind != KHO)
-			err = allocate(&o[i], NUMA_NO_NODE, 0);
+			err = allocate(&o[i], nid, 0);
+		if (!err && nr * times <= LOOP_SAMPLES) {
+			r[i].sample = kvcalloc(2 * times, sizeof(u64), GFP_KERNEL);
+			err = r[i].sample ? 0 : -ENOMEM;
+		}
 	}
 	if (!err)
 		err = race_all(r, nr);
@@ -1111,6 +1172,8 @@ static int do_loop(struct reply *reply, char **w)
 	for (int i = 0; i < nr && o && kind != KHO; i++)
 		if (o[i].mem)
 			release(&o[i]);
+	for (int i = 0; i < nr; i++)
+		kvfree(r[i].sample);
 	kvfree(o);
 	kvfree(r);
 	return err;
@@ -1201,7 +1264,7 @@ static const struct command {
 	{ "probe", 2, 3, .any = do_probe },
 	{ "page", 2, 2, .any = do_page },
 	{ "self", 1, 1, .any = do_self },
-	{ "loop", 5, 6, .any = do_loop },
+	{ "loop", 5, 7, .any = do_loop },
 	{ "radix", 2, 3, .any = do_radix },
 	{ "each", 3, 4, .with = do_each },
 	{ "put", 2, 2, .with = do_put },
@@ -1344,6 +1407,25 @@ static int read_ledger(void)
 	return 0;
 }
 
+/* what the next kernel cannot know: when this one ended */
+static int reboots(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (out)
+		out->reboot = get_cycles();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_notifier = { .notifier_call = reboots };
+
+static void is_shut_down(void *data)
+{
+	if (out)
+		out->shutdown = get_cycles();
+}
+
+static const struct syscore_ops syscore_ops = { .shutdown = is_shut_down };
+static struct syscore syscore = { .ops = &syscore_ops };
+
 static int __init producer_init(void)
 {
 	int err;
@@ -1363,10 +1445,17 @@ static int __init producer_init(void)
 		if (err)
 			goto err_ledger;
 	}
+	err = register_reboot_notifier(&reboot_notifier);
+	if (err)
+		goto err_subtree;
 	file = debugfs_create_file("kho_producer", 0600, NULL, NULL, &producer_fops);
-	if (!IS_ERR(file))
+	if (!IS_ERR(file)) {
+		register_syscore(&syscore);
 		return 0;
+	}
 	err = PTR_ERR(file);
+	unregister_reboot_notifier(&reboot_notifier);
+err_subtree:
 	if (out)
 		kho_remove_subtree(out);
 err_ledger:
@@ -1379,6 +1468,8 @@ err_objects:
 static void __exit producer_exit(void)
 {
 	debugfs_remove(file);
+	unregister_syscore(&syscore);
+	unregister_reboot_notifier(&reboot_notifier);
 	drop_all();
 	radix_destroy();
 	if (out)

@@ -6,12 +6,8 @@
  * and kretprobes of the perf kprobe PMU, through libperf, on the functions that
  * the running kernel has.  One function is called by one thread and does not
  * call itself: the n-th return belongs to the n-th entry.
- *
- * In a machine that counts instructions (perf.latency.exact) guest time is the
- * number of instructions, and two runs give the same figures.  Anywhere else it
- * is time.  The two are never in one series: mode and unit are in the name.
  */
-#include "kho_test.h"
+#include "perf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +19,8 @@
 #include <perf/evsel.h>
 #include <perf/mmap.h>
 #include <perf/threadmap.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef HAVE_LIVEUPDATE
 #include <linux/liveupdate.h>
@@ -57,8 +50,6 @@ KHO_SCENARIO(exact) = {
 #define MEMFD_SIZE	0x100000
 #define SAMPLES_MAX	8192
 #define RING_PAGES	256
-/* log2 buckets of a histogram; what is longer is counted in the last */
-#define BUCKETS		40
 
 static const char * const functions[] = {
 	"kho_fill_kimage", "kho_locate_mem_hole", "kho_preserve_folio",
@@ -89,55 +80,9 @@ struct probe {
 static struct probe probes[ARRAY_SIZE(functions)];
 static int nr_probes;
 
-static bool exact_mode(void)
-{
-	return strstr(kho_scenario_name(), "exact");
-}
-
-static u64 clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* a series: figures, raw samples, and a histogram for a person */
 static void tell(const char *name, const u64 *sample, int n)
 {
-	unsigned int bucket[BUCKETS] = { };
-	u64 *s = calloc(n, sizeof(*s));
-
-	memcpy(s, sample, n * sizeof(*s));
-	qsort(s, n, sizeof(*s), by_size);
-	printf("# kho: value name=latency.%s.%s unit=%s value=%llu n=%d",
-	       exact_mode() ? "exact" : "clock", name,
-	       exact_mode() ? "instructions" : "ns", s[n / 2], n);
-	printf(" min=%llu p90=%llu p99=%llu max=%llu samples=", s[0],
-	       s[n * 90 / 100], s[n * 99 / 100], s[n - 1]);
-	/* a line has room for some: the first ones, in the order they came */
-	for (int i = 0; i < n && i < 200; i++)
-		printf("%s%llu", i ? "," : "", sample[i]);
-	printf("\n");
-	for (int i = 0; i < n; i++) {
-		int b = s[i] ? 63 - __builtin_clzll(s[i]) : 0;
-
-		bucket[b < BUCKETS ? b : BUCKETS - 1]++;
-	}
-	for (int b = 0; b < BUCKETS; b++)
-		if (bucket[b])
-			printf("# %s %s %llu..%llu: %u\n", name,
-			       b == BUCKETS - 1 ? "beyond" : "in", 1ULL << b,
-			       (2ULL << b) - 1, bucket[b]);
-	fflush(stdout);
-	free(s);
+	perf_tell("latency", name, sample, n);
 }
 
 static long kprobe_type(void)
@@ -259,9 +204,9 @@ KHO_TEST_WHERE(p1, kexec_file_load, not_here())
 
 	ASSERT_LE(0, initrd);
 	for (int i = -WARM_UP; i < LOADS; i++) {
-		t = clock_ns();
+		t = perf_now();
 		ASSERT_EQ(0, load(initrd));
-		t = clock_ns() - t;
+		t = perf_now() - t;
 		ASSERT_EQ(0, kho_kexec_unload());
 		if (i >= 0)
 			sample[i] = t;
@@ -286,17 +231,17 @@ KHO_TEST_WHERE(p1, probe_cost, not_here())
 			SKIP(return, "%s cannot be probed: %s", name, strerror(errno));
 	}
 	for (int round = 0; round < 2; round++) {
-		without = clock_ns();
+		without = perf_now();
 		for (int i = 0; i < CALLS; i++)
 			getppid();
-		without = clock_ns() - without;
+		without = perf_now() - without;
 	}
 	perf_evlist__enable(list[0]);
 	perf_evlist__enable(list[1]);
-	with = clock_ns();
+	with = perf_now();
 	for (int i = 0; i < CALLS; i++)
 		getppid();
-	with = clock_ns() - with;
+	with = perf_now() - with;
 	EXPECT_LT(without, with);
 	with = with > without ? (with - without) / CALLS : 0;
 	tell("probe_cost", &with, 1);

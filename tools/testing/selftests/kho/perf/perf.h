@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * perf.h - how probes measure, and how they tell
+ *
+ * In a machine that counts instructions (scenarios named "exact") guest time is their
+ * number, and two runs give the same figures.  Anywhere else it is time.  The two are
+ * never in one series: mode and unit are in the name.
+ *
+ * A part of each program that includes it, as the harness is.
+ */
+#ifndef KHO_PERF_H
+#define KHO_PERF_H
+
+#include "kho_test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* log2 buckets of a histogram; what is longer is counted in the last */
+#define PERF_BUCKETS	40
+
+/* points of a curve, at most */
+#define PERF_POINTS	16
+
+static inline bool perf_exact(void)
+{
+	return strstr(kho_scenario_name(), "exact");
+}
+
+static inline const char *perf_unit(void)
+{
+	return perf_exact() ? "instructions" : "ns";
+}
+
+/**
+ * perf_now() - the time, or how many instructions were executed
+ *
+ * Where instructions are counted the processor's counter has each of them; what the
+ * clock makes of it is rounded.
+ *
+ * Return: nanoseconds or instructions, from some moment on
+ */
+static inline u64 perf_now(void)
+{
+	struct timespec ts;
+
+#ifdef __x86_64__
+	if (perf_exact())
+		return __builtin_ia32_rdtsc();
+#endif
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline int perf_by_size(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/**
+ * perf_tell() - a series: figures, raw samples, and a histogram for a person
+ * @group: the first part of its name
+ * @name: what was measured
+ * @sample: each call's cost, in perf_unit()
+ * @n: how many, at least one
+ *
+ * Return: the median
+ */
+static inline u64 perf_tell(const char *group, const char *name, const u64 *sample, int n)
+{
+	unsigned int bucket[PERF_BUCKETS] = { };
+	u64 *s = calloc(n, sizeof(*s)), median;
+
+	memcpy(s, sample, n * sizeof(*s));
+	qsort(s, n, sizeof(*s), perf_by_size);
+	median = s[n / 2];
+	printf("# kho: value name=%s.%s.%s unit=%s value=%llu n=%d", group,
+	       perf_exact() ? "exact" : "clock", name, perf_unit(), median, n);
+	printf(" min=%llu p90=%llu p99=%llu p999=%llu max=%llu samples=", s[0],
+	       s[n * 90 / 100], s[n * 99 / 100], s[n * 999LL / 1000], s[n - 1]);
+	/* a line has room for some: the first ones, in the order they came */
+	for (int i = 0; i < n && i < 200; i++)
+		printf("%s%llu", i ? "," : "", sample[i]);
+	printf("\n");
+	for (int i = 0; i < n; i++) {
+		int b = s[i] ? 63 - __builtin_clzll(s[i]) : 0;
+
+		bucket[b < PERF_BUCKETS ? b : PERF_BUCKETS - 1]++;
+	}
+	for (int b = 0; n > 1 && b < PERF_BUCKETS; b++)
+		if (bucket[b])
+			printf("# %s %s %llu..%llu: %u\n", name,
+			       b == PERF_BUCKETS - 1 ? "beyond" : "in", 1ULL << b,
+			       (2ULL << b) - 1, bucket[b]);
+	fflush(stdout);
+	free(s);
+	return median;
+}
+
+/**
+ * struct perf_curve - what something costs, over how much of it there is
+ * @name: of its figures: "preserve.each"
+ * @of: what the input is a number of: "pages"
+ * @n: points
+ * @x: inputs, ascending
+ * @y: costs
+ */
+struct perf_curve {
+	const char *name, *of;
+	int n;
+	double x[PERF_POINTS], y[PERF_POINTS];
+};
+
+static inline void perf_point(struct perf_curve *c, double x, double y)
+{
+	if (c->n == PERF_POINTS)
+		return;
+	c->x[c->n] = x;
+	c->y[c->n++] = y;
+}
+
+/* the exponent p of y = a + b * x^p, by least squares; what is flat has 0 */
+static inline double perf_exponent(const struct perf_curve *c)
+{
+	double best = INFINITY, p_best = 0;
+
+	if (c->n < 3 || c->y[c->n - 1] - c->y[0] < 0.05 * c->y[0])
+		return 0;
+	for (int i = 1; i <= 300; i++) {
+		double p = i / 100.0, sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0, cov, rest;
+
+		for (int j = 0; j < c->n; j++) {
+			double x = pow(c->x[j], p);
+
+			sx += x;
+			sy += c->y[j];
+			sxx += x * x;
+			sxy += x * c->y[j];
+			syy += c->y[j] * c->y[j];
+		}
+		cov = sxy - sx * sy / c->n;
+		rest = syy - sy * sy / c->n - cov * cov / (sxx - sx * sx / c->n);
+		if (rest < best) {
+			best = rest;
+			p_best = p;
+		}
+	}
+	return p_best;
+}
+
+/**
+ * perf_growth() - tell how a cost grows, and what one more of its input costs
+ * @group: the first part of the series' names
+ * @c: the curve
+ *
+ * Return: the order of growth: 0 for what is constant, 1 for what is linear
+ */
+static inline double perf_growth(const char *group, const struct perf_curve *c)
+{
+	double order = perf_exponent(c), slope = 0;
+	const char *mode = perf_exact() ? "exact" : "clock";
+
+	if (c->n > 1)
+		slope = (c->y[c->n - 1] - c->y[c->n - 2]) / (c->x[c->n - 1] - c->x[c->n - 2]);
+	for (int i = 0; i < c->n; i++)
+		printf("# %s: %.0f %s: %.0f %s\n", c->name, c->x[i], c->of, c->y[i], perf_unit());
+	/* time scatters, and what is fitted to it more so: nothing to compare runs by */
+	printf("# %s%s.%s.%s.growth unit=order value=%.2f n=%d\n",
+	       perf_exact() ? "kho: value name=" : "", group, mode, c->name, order, c->n);
+	printf("# kho: value name=%s.%s.%s.each unit=%s value=%.4f n=%d of=%s\n", group, mode,
+	       c->name, perf_unit(), slope, c->n, c->of);
+	fflush(stdout);
+	return order;
+}
+
+#endif /* KHO_PERF_H */

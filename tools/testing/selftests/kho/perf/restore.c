@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * restore.c - what preserved memory costs the next kernel, and how long nobody runs
+ *
+ * A chain whose generations each hand over something else: so much in so many pieces.
+ * What the kernel that gets it needs until it runs programs, beside what it needs when
+ * it gets nothing, is what KHO's part of boot costs; what it costs to get the pieces
+ * back is measured then.
+ *
+ * When the kernel before began to reboot, and when it had shut down, the test producer's
+ * module hands over with its ledger, by the processor's counter, which goes on over a
+ * kexec.
+ */
+#include "perf.h"
+
+#include "module.h"
+#include "luo.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+
+#define REQUIRES								\
+	.cpus = 1, .memory_mib = 1024, .step_seconds = 120,			\
+	.cmdline = "kho=on liveupdate=on",					\
+	/* see payloads[] */							\
+	.steps = "boot\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\n"	\
+		 "kexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec kho=off\n"
+
+KHO_SCENARIO(exact) = {
+	KHO_SCENARIO_HEAD,
+	.name = "perf.restore.exact",
+	.summary = "what preserved memory costs the next kernel, in instructions",
+	.flags = KHO_SC_EXACT | KHO_SC_MODULE, REQUIRES,
+};
+
+KHO_SCENARIO(clocked) = {
+	KHO_SCENARIO_HEAD,
+	.name = "perf.restore.clock",
+	.summary = "what preserved memory costs the next kernel, by the clock",
+	.flags = KHO_SC_MODULE, REQUIRES,
+};
+
+/**
+ * struct payload - what a generation hands over
+ * @name: of its series
+ * @kind: of the module's objects, "memfd" for one that live update preserves; or NULL
+ * @nr: how many
+ * @n: the size of each: order, or pages
+ * @scattered: with free memory between them
+ */
+static const struct payload {
+	const char *name, *kind;
+	int nr;
+	unsigned long n;
+	bool scattered;
+} payloads[] = {
+	/* the cold boot's image is another than those behind it */
+	{ .name = "warm_up" },
+	{ .name = "empty" },
+	{ .name = "folios.512", .kind = "folio", .nr = 512 },
+	{ .name = "folios.1024", .kind = "folio", .nr = 1024 },
+	{ .name = "folios.2048", .kind = "folio", .nr = 2048 },
+	{ .name = "scattered.256", .kind = "folio", .nr = 256, .scattered = true },
+	{ .name = "scattered.512", .kind = "folio", .nr = 512, .scattered = true },
+	{ .name = "scattered.1024", .kind = "folio", .nr = 1024, .scattered = true },
+	{ .name = "large.16", .kind = "folio", .nr = 16, .n = 9 },
+	{ .name = "large.64", .kind = "folio", .nr = 64, .n = 9 },
+	{ .name = "runs.8", .kind = "pages", .nr = 8, .n = 1024 },
+	{ .name = "vmalloc.4096", .kind = "vmalloc", .nr = 1, .n = 4096 },
+	{ .name = "memfd.4096", .kind = "memfd", .nr = 1, .n = 4096 },
+	{ .name = "memfd.16384", .kind = "memfd", .nr = 1, .n = 16384 },
+	/* to a kernel that KHO is off in; it takes what comes nevertheless */
+	{ .name = "off" },
+};
+
+#define EMPTY		1
+#define PAYLOADS	((int)ARRAY_SIZE(payloads))
+#define GROUP		"restore"
+/* what is reserved one by one among others that are is moved aside for each: no worse */
+#define WORST		2.15
+
+/* when this program began, by the processor's counter */
+static u64 began;
+
+static u64 counter(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	u64 val;
+
+	asm volatile("mrs %0, cntvct_el0" : "=r" (val));
+	return val;
+#else
+	return 0;
+#endif
+}
+
+/* before anything else */
+static void __attribute__((constructor(200))) begin_counting(void)
+{
+	began = counter();
+	no_module = load_module(perf_exact() ? "cycles=1" : "");
+}
+
+/* what a difference of the counter is in perf_unit() */
+static u64 to_unit(u64 ticks)
+{
+	double hz = 0;
+
+	if (perf_exact())
+		return ticks;
+#ifdef __x86_64__
+	{
+		struct kho_blob b;
+		char *at;
+
+		if (kho_read_file("/proc/cpuinfo", &b))
+			return 0;
+		at = strstr(b.data, "cpu MHz");
+		at = at ? strchr(at, ':') : NULL;
+		hz = at ? strtod(at + 1, NULL) * 1e6 : 0;
+		kho_blob_free(&b);
+	}
+#elif defined(__aarch64__)
+	{
+		u64 val;
+
+		asm volatile("mrs %0, cntfrq_el0" : "=r" (val));
+		hz = val;
+	}
+#endif
+	return hz > 0 ? ticks / hz * 1e9 : 0;
+}
+
+static const char *not_here(void)
+{
+	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
+	       no_producer_here();
+}
+
+static const char *not_handed_over(void)
+{
+	return kho_generation() && kho_handed_over() != 1 ? "nothing is handed over to it" : NULL;
+}
+
+/* a number that the module's reply has behind a word; 0 if it has none */
+static u64 told(const char *word)
+{
+	const char *p = strstr(reply, word);
+
+	return p ? strtoull(p + strlen(word), NULL, 10) : 0;
+}
+
+/* when the kernel log has a line, in nanoseconds of its own clock, and that line; 0 if never */
+static u64 logged(const char *text, char *line, size_t size)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	static char buf[8192];
+	u64 at = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf) - 1)) > 0) {
+		const char *msg;
+
+		buf[n] = '\0';
+		msg = strchr(buf, ';');
+		/* "priority,sequence,microseconds,flags;message" */
+		if (!msg || strncmp(msg + 1, text, strlen(text)) ||
+		    sscanf(buf, "%*u,%*u,%llu", &at) != 1)
+			continue;
+		snprintf(line, size, "%s", msg + 1);
+		break;
+	}
+	close(fd);
+	return at * 1000;
+}
+
+/**
+ * struct moments - when this kernel was where, by the processor's counter
+ * @clock: the kernel began to count time, not long after it had been entered
+ * @init: it started init
+ */
+struct moments {
+	u64 clock, init;
+};
+
+/*
+ * Until the log's clock is known to be stable it goes with what timers say, and where
+ * instructions are counted idle time has none of them: what it was ahead by the kernel
+ * says when it becomes stable.
+ */
+static bool moments(struct moments *m)
+{
+	u64 now, at, init, tick = perf_exact() ? 1000000000 : to_unit(1000000000);
+	long long ahead = 0;
+	char line[256];
+
+	/* a line without an end is kept back for what may follow */
+	if (!tick || kho_write("/dev/kmsg", "<7>kho_restore: now\n"))
+		return false;
+	now = counter();
+	at = logged("kho_restore: now", line, sizeof(line));
+	init = logged("Run /init as init process", line, sizeof(line));
+	if (logged("sched_clock: Marking stable", line, sizeof(line)))
+		sscanf(line, "sched_clock: Marking stable (%*d, %*d)->(%*d, %lld)", &ahead);
+	m->init = now - (u64)((double)(at - init) / tick * 1e9);
+	m->clock = now - (u64)((double)(at - ahead) / tick * 1e9);
+	return at && init;
+}
+
+static void tell(const char *what, const char *payload, u64 value)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s.%s", what, payload);
+	perf_tell(GROUP, name, &value, 1);
+}
+
+/**
+ * struct costs - what earlier generations found out
+ * @boot: what it took from the end of the kernel before to a program, by payload
+ */
+struct costs {
+	u64 boot[ARRAY_SIZE(payloads)];
+};
+
+static struct costs costs;
+
+static void grows_with(struct __test_metadata *_metadata, const char *name, const char *of,
+		       const char * const *payload, const double *x, int n)
+{
+	struct perf_curve c = { .name = name, .of = of };
+	double order;
+
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < PAYLOADS; j++)
+			if (!strcmp(payloads[j].name, payload[i]))
+				perf_point(&c, x[i], (double)costs.boot[j] - costs.boot[EMPTY]);
+	ASSERT_EQ(n, c.n);
+	order = perf_growth(GROUP, &c);
+	if (!perf_exact())
+		return;
+	EXPECT_GE(WORST, order) {
+		TH_LOG("%s grows with the power %.2f of %s", name, order, of);
+	}
+}
+
+/* what came, and what boot took with it */
+KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
+{
+	static const char * const folios[] = { "empty", "folios.512", "folios.1024", "folios.2048" };
+	static const double nr_folios[] = { 0, 512, 1024, 2048 };
+	static const char * const scattered[] = {
+		"empty", "scattered.256", "scattered.512", "scattered.1024",
+	};
+	static const double nr_scattered[] = { 0, 256, 512, 1024 };
+	static const char * const memfds[] = { "empty", "memfd.4096", "memfd.16384" };
+	static const double nr_pages[] = { 0, 4096, 16384 };
+	int gen = kho_generation(), of = gen - 1;
+	u64 reboot, shutdown;
+	struct moments m;
+	struct kho_blob b;
+
+	ASSERT_EQ(0, no_module);
+	if (gen > 1) {
+		ASSERT_EQ(0, kho_state_load("costs", gen - 1, &b));
+		ASSERT_EQ(sizeof(costs), b.len);
+		memcpy(&costs, b.data, sizeof(costs));
+		kho_blob_free(&b);
+	}
+	if (gen) {
+		ASSERT_EQ(0, producer("self"));
+		reboot = told("reboot ");
+		shutdown = told("shutdown ");
+		ASSERT_TRUE(moments(&m));
+		ASSERT_LT(0, reboot);
+		ASSERT_LT(reboot, shutdown);
+		ASSERT_LT(shutdown, m.clock);
+		ASSERT_LT(m.clock, m.init);
+		ASSERT_LT(m.init, began);
+		costs.boot[of] = to_unit(began - shutdown);
+		tell("boot", payloads[of].name, costs.boot[of]);
+		/* of the time that nobody runs in: devices are taken down; the next kernel is
+		 * copied, verified and unpacked; it boots; init gets here
+		 */
+		tell("blackout", payloads[of].name, to_unit(began - reboot));
+		tell("blackout.shutdown", payloads[of].name, to_unit(shutdown - reboot));
+		tell("blackout.jump", payloads[of].name, to_unit(m.clock - shutdown));
+		tell("blackout.kernel", payloads[of].name, to_unit(m.init - m.clock));
+		tell("blackout.init", payloads[of].name, to_unit(began - m.init));
+	}
+	ASSERT_EQ(0, kho_state_save("costs", &costs, sizeof(costs)));
+	if (gen < PAYLOADS)
+		return;
+	grows_with(_metadata, "boot.folios", "keys", folios, nr_folios, ARRAY_SIZE(folios));
+	grows_with(_metadata, "boot.scattered", "keys", scattered, nr_scattered,
+		   ARRAY_SIZE(scattered));
+	grows_with(_metadata, "boot.memfd", "pages", memfds, nr_pages, ARRAY_SIZE(memfds));
+}
+
+static void restore_memfd(struct __test_metadata *_metadata, const struct payload *p)
+{
+	size_t size = p->n * getpagesize();
+	u64 t, sum = 0;
+	int dev = device(), s, fd;
+	volatile u64 *mem;
+
+	ASSERT_LE(0, dev);
+	t = perf_now();
+	s = retrieve_session(dev, "perf");
+	tell("session", p->name, perf_now() - t);
+	ASSERT_LE(0, s);
+	t = perf_now();
+	fd = retrieve(s, 1);
+	tell("retrieve", p->name, perf_now() - t);
+	ASSERT_LE(0, fd);
+	mem = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	t = perf_now();
+	sum += mem[0];
+	tell("first_byte", p->name, perf_now() - t);
+	t = perf_now();
+	for (size_t at = 0; at < size / sizeof(*mem); at += getpagesize() / sizeof(*mem))
+		sum += mem[at];
+	tell("first_touch", p->name, perf_now() - t);
+	/* a pattern that adds up to nothing came as nothing */
+	EXPECT_NE(0, sum);
+	munmap((void *)mem, size);
+	t = perf_now();
+	EXPECT_EQ(0, finish(s, 0));
+	tell("finish", p->name, perf_now() - t);
+	close(fd);
+	close(s);
+	close(dev);
+}
+
+/* each piece, and the memory is given back */
+KHO_TEST_WHERE(p1, restore, not_here() ?: not_handed_over())
+{
+	int gen = kho_generation();
+	const struct payload *p = &payloads[gen - 1];
+	static u64 sample[2048];
+
+	if (!gen || !p->kind)
+		SKIP(return, "nothing was handed over");
+	if (!strcmp(p->kind, "memfd")) {
+		restore_memfd(_metadata, p);
+		return;
+	}
+	ASSERT_EQ(0, no_module);
+	for (int i = 0; i < p->nr; i++) {
+		ASSERT_EQ(0, producer("restore o%d", i));
+		sample[i] = told("took ");
+	}
+	perf_tell(GROUP, p->name, sample, p->nr);
+	for (int i = 0; i < p->nr; i++)
+		EXPECT_EQ(0, producer("put o%d", i));
+}
+
+/* somebody has the session open until the kexec comes */
+static void hold_memfd(struct __test_metadata *_metadata, const struct payload *p)
+{
+	int fds[2], s, fd, dev;
+	char c = 0;
+
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	if (!fork()) {
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		dev = device();
+		s = dev < 0 ? dev : create(dev, "perf");
+		fd = patterned(p->n * getpagesize(), p->n);
+		if (s < 0 || fd < 0 || preserve(s, fd, 1) || write(fds[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	EXPECT_EQ(1, read(fds[0], &c, 1));
+	close(fds[0]);
+}
+
+KHO_TEST_WHERE(p1, preserve_for_the_next, not_here() ?: kho_why_not())
+{
+	int gen = kho_generation();
+	const struct payload *p = &payloads[gen];
+
+	if (gen >= PAYLOADS || !p->kind)
+		SKIP(return, "nothing is handed over to the next");
+	if (!strcmp(p->kind, "memfd")) {
+		hold_memfd(_metadata, p);
+		return;
+	}
+	ASSERT_EQ(0, no_module);
+	for (int i = 0; i < p->nr; i++) {
+		ASSERT_EQ(0, producer("new o%d %s %lu", i, p->kind, p->n));
+		ASSERT_EQ(0, producer("preserve o%d", i));
+		if (p->scattered)
+			ASSERT_EQ(0, producer("new free%d folio 0", i));
+	}
+	for (int i = 0; i < p->nr && p->scattered; i++)
+		ASSERT_EQ(0, producer("put free%d", i));
+}
+
+TEST_HARNESS_MAIN
