@@ -52,7 +52,7 @@ static const char *not_here(void)
 }
 
 /* a line "samples OP VALUE..." of the module's reply */
-static int samples(const char *op, u64 *sample, int max)
+static int take(const char *op, u64 *sample, int max)
 {
 	char begin[32], *p, *end;
 	int n = 0;
@@ -79,7 +79,7 @@ static u64 looped(struct __test_metadata *_metadata, const char *name, const cha
 		TH_LOG("loop %s: %s", of, strerror(-err));
 	}
 	for (int which = 0; which < 2; which++) {
-		n = samples(which ? back : op, sample, ARRAY_SIZE(sample));
+		n = take(which ? back : op, sample, ARRAY_SIZE(sample));
 		ASSERT_LT(0, n);
 		snprintf(series, sizeof(series), "%s.%s", which ? back : op, name);
 		if (which)
@@ -95,7 +95,7 @@ static u64 preserved(struct __test_metadata *_metadata, const char *name, const 
 	return looped(_metadata, name, "preserve", "unpreserve", of, CALLS, "1");
 }
 
-static void grows(struct __test_metadata *_metadata, const struct perf_curve *c, double want)
+static void expect_order(struct __test_metadata *_metadata, const struct perf_curve *c, double want)
 {
 	double order = perf_growth(GROUP, c);
 
@@ -123,7 +123,7 @@ KHO_TEST_WHERE(p1, folios, not_here())
 		perf_point(&c, order + 1, preserved(_metadata, name, of));
 	}
 	/* one key whatever its size */
-	grows(_metadata, &c, 0);
+	expect_order(_metadata, &c, 0);
 }
 
 KHO_TEST_WHERE(p1, memory_of_kho_alloc_preserve, not_here())
@@ -168,9 +168,9 @@ KHO_TEST_WHERE(p1, pages, not_here())
 		}
 		ASSERT_EQ(0, producer("put each"));
 	}
-	grows(_metadata, &run, 0);
-	grows(_metadata, &each, 1);
-	grows(_metadata, &back, 1);
+	expect_order(_metadata, &run, 0);
+	expect_order(_metadata, &each, 1);
+	expect_order(_metadata, &back, 1);
 }
 
 KHO_TEST_WHERE(p1, vmalloc, not_here())
@@ -193,7 +193,7 @@ KHO_TEST_WHERE(p1, vmalloc, not_here())
 				   looped(_metadata, series, "preserve", "unpreserve", of, 20,
 					  "1"));
 		}
-		grows(_metadata, &c, 1);
+		expect_order(_metadata, &c, 1);
 	}
 }
 
@@ -220,7 +220,7 @@ KHO_TEST_WHERE(p1, subtrees, not_here())
 		EXPECT_EQ(0, producer("remove s%d", there));
 		EXPECT_EQ(0, producer("put s%d", there));
 	}
-	grows(_metadata, &c, 1);
+	expect_order(_metadata, &c, 1);
 }
 
 /* how full the map is makes no difference to who adds to it */
@@ -244,7 +244,7 @@ KHO_TEST_WHERE(p1, deep_maps, not_here() ?: closed())
 		ASSERT_EQ(0, producer("each deep unpreserve"));
 		ASSERT_EQ(0, producer("put deep"));
 	}
-	grows(_metadata, &c, 0);
+	expect_order(_metadata, &c, 0);
 }
 
 KHO_TEST_WHERE(p1, memfds_by_size, not_here())
@@ -272,7 +272,7 @@ KHO_TEST_WHERE(p1, memfds_by_size, not_here())
 		}
 	}
 	close(dev);
-	grows(_metadata, &c, 1);
+	expect_order(_metadata, &c, 1);
 }
 
 KHO_TEST_WHERE(p1, files_of_a_session, not_here())

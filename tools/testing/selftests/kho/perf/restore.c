@@ -250,7 +250,9 @@ static void grows_with(struct __test_metadata *_metadata, const char *name, cons
 /* what came, and what boot took with it */
 KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 {
-	static const char * const folios[] = { "empty", "folios.512", "folios.1024", "folios.2048" };
+	static const char * const folios[] = {
+		"empty", "folios.512", "folios.1024", "folios.2048",
+	};
 	static const double nr_folios[] = { 0, 512, 1024, 2048 };
 	static const char * const scattered[] = {
 		"empty", "scattered.256", "scattered.512", "scattered.1024",
@@ -303,11 +305,13 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 static void restore_memfd(struct __test_metadata *_metadata, const struct payload *p)
 {
 	size_t size = p->n * getpagesize();
-	u64 t, sum = 0;
+	u64 t, reboot, sum = 0;
 	int dev = device(), s, fd;
-	volatile u64 *mem;
+	u64 *mem, bad;
 
 	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, producer("self"));
+	reboot = told("reboot ");
 	t = perf_now();
 	s = retrieve_session(dev, "perf");
 	tell("session", p->name, perf_now() - t);
@@ -318,16 +322,16 @@ static void restore_memfd(struct __test_metadata *_metadata, const struct payloa
 	ASSERT_LE(0, fd);
 	mem = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, mem);
-	t = perf_now();
-	sum += mem[0];
-	tell("first_byte", p->name, perf_now() - t);
+	/* the longest that whoever the memory belongs to does not run */
+	EXPECT_EQ(0, kho_pattern_check(mem, getpagesize(), p->n, &bad));
+	tell("blackout.first_byte", p->name, to_unit(counter() - reboot));
 	t = perf_now();
 	for (size_t at = 0; at < size / sizeof(*mem); at += getpagesize() / sizeof(*mem))
 		sum += mem[at];
 	tell("first_touch", p->name, perf_now() - t);
 	/* a pattern that adds up to nothing came as nothing */
 	EXPECT_NE(0, sum);
-	munmap((void *)mem, size);
+	munmap(mem, size);
 	t = perf_now();
 	EXPECT_EQ(0, finish(s, 0));
 	tell("finish", p->name, perf_now() - t);
