@@ -137,7 +137,8 @@ static u64 to_unit(u64 ticks)
 static const char *not_here(void)
 {
 	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
-	       no_producer_here();
+	       kho_generation() > PAYLOADS ? "all there is to hand over was handed over" :
+	       kho_unknown() ?: no_producer_here();
 }
 
 static const char *not_handed_over(void)
