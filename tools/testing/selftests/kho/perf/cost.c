@@ -227,7 +227,6 @@ KHO_TEST_WHERE(p1, subtrees, not_here())
 KHO_TEST_WHERE(p1, deep_maps, not_here() ?: closed())
 {
 	struct perf_curve c = { .name = "preserve.deep", .of = "keys" };
-	struct perf_curve memory = { .name = "map.memory", .of = "keys" };
 
 	for (int have = 1; have <= 1024; have *= 32) {
 		char name[32];
@@ -237,9 +236,8 @@ KHO_TEST_WHERE(p1, deep_maps, not_here() ?: closed())
 		snprintf(name, sizeof(name), "deep.%d", have);
 		perf_point(&c, have, preserved(_metadata, name, "folio 0"));
 		read_map(_metadata);
-		perf_point(&memory, map.nr, map.nr_nodes * page_size());
 		/* of what is not in one piece it is more, by as much as it is scattered */
-		printf("# kho: value name=" GROUP ".map.%d unit=bytes value=%llu keys=%zu\n", have,
+		printf("# kho: value name=" GROUP ".map.%d unit=bytes value=%llu n=%zu\n", have,
 		       map.nr_nodes * page_size(), map.nr);
 		ASSERT_EQ(0, producer("each deep unpreserve"));
 		ASSERT_EQ(0, producer("put deep"));
@@ -275,10 +273,14 @@ KHO_TEST_WHERE(p1, memfds_by_size, not_here())
 	expect_order(_metadata, &c, 1);
 }
 
+/* of some calls: now and then one makes room for those that follow */
+#define AROUND		32
+
 KHO_TEST_WHERE(p1, files_of_a_session, not_here())
 {
 	struct perf_curve c = { .name = "preserve.file", .of = "files" };
 	enum { FILES = 512 };
+	static u64 sample[FILES + 1];
 	int dev = device(), s;
 
 	if (dev < 0)
@@ -287,14 +289,17 @@ KHO_TEST_WHERE(p1, files_of_a_session, not_here())
 	ASSERT_LE(0, s);
 	for (int i = 1; i <= FILES; i++) {
 		int fd = patterned(page_size(), i);
+		char name[32];
 		u64 t = perf_now();
 
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(0, preserve(s, fd, i));
-		t = perf_now() - t;
+		sample[i] = perf_now() - t;
 		close(fd);
-		if (i >= 32 && !(i & (i - 1)))
-			perf_point(&c, i, t);
+		if (i < 2 * AROUND || (i & (i - 1)))
+			continue;
+		snprintf(name, sizeof(name), "preserve.file.%d", i);
+		perf_point(&c, i, perf_tell(GROUP, name, sample + i - AROUND + 1, AROUND));
 	}
 	close(s);
 	close(dev);
@@ -306,28 +311,31 @@ KHO_TEST_WHERE(p1, sessions, not_here())
 {
 	struct perf_curve c = { .name = "create.session", .of = "sessions" };
 	enum { SESSIONS = 1024 };
-	static int s[SESSIONS];
+	static u64 sample[SESSIONS + 1];
+	static int s[SESSIONS + 1];
 	int dev = device(), n;
 
 	if (dev < 0)
 		SKIP(return, "no live update: %s", strerror(-dev));
-	for (n = 0; n < SESSIONS; n++) {
+	for (n = 1; n <= SESSIONS; n++) {
 		char name[64];
 		u64 t;
 
 		snprintf(name, sizeof(name), "probe.%d", n);
 		t = perf_now();
 		s[n] = create(dev, name);
-		t = perf_now() - t;
+		sample[n] = perf_now() - t;
 		if (s[n] < 0)
 			break;
-		if (n >= 64 && !(n & (n - 1)))
-			perf_point(&c, n, t);
+		if (n < 2 * AROUND || (n & (n - 1)))
+			continue;
+		snprintf(name, sizeof(name), "create.session.%d", n);
+		perf_point(&c, n, perf_tell(GROUP, name, sample + n - AROUND + 1, AROUND));
 	}
 	EXPECT_LT(512, n) {
 		TH_LOG("session %d: %s", n, strerror(-s[n]));
 	}
-	while (n--)
+	while (--n)
 		close(s[n]);
 	close(dev);
 	perf_growth(GROUP, &c);

@@ -168,11 +168,8 @@ static inline double perf_growth(const char *group, const struct perf_curve *c)
 		slope = (c->y[c->n - 1] - c->y[c->n - 2]) / (c->x[c->n - 1] - c->x[c->n - 2]);
 	for (int i = 0; i < c->n; i++)
 		printf("# %s: %.0f %s: %.0f %s\n", c->name, c->x[i], c->of, c->y[i], perf_unit());
-	/* time scatters, and what is fitted to it more so: nothing to compare runs by */
-	printf("# %s%s.%s.%s.growth unit=order value=%.2f n=%d\n",
-	       perf_exact() ? "kho: value name=" : "", group, mode, c->name, order, c->n);
-	printf("# kho: value name=%s.%s.%s.each unit=%s value=%.4f n=%d of=%s\n", group, mode,
-	       c->name, perf_unit(), slope, c->n, c->of);
+	printf("# kho: value name=%s.%s.%s.each unit=%s value=%.4f n=%d order=%.2f of=%s\n", group,
+	       mode, c->name, perf_unit(), slope, c->n, order, c->of);
 	fflush(stdout);
 	return order;
 }

@@ -171,7 +171,7 @@ static bool of_samples(const char *key)
 {
 	static const char * const keys[] = {
 		"n", "min", "p90", "p99", "p999", "max", "beyond", "mean", "slope", "error",
-		"generations",
+		"generations", "order",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
