@@ -10,6 +10,8 @@
  *		shrink	one less, and the others carried on
  *		replace	all are freed, and others take their place
  *		scatter	single pages between pages that are free
+ *	kho_period=	after so many generations as much is carried as then: OBJECTS, or
+ *			what sizes come again after, see make()
  */
 #include "producer.h"
 
@@ -26,21 +28,21 @@ KHO_SCENARIO(grow) = {
 	KHO_SCENARIO_HEAD,
 	.name = "stress.chains.grow",
 	.summary = "a chain in which more and more is preserved",
-	.cmdline = "kho=on kho_payload=grow " RESERVE, REQUIRES,
+	.cmdline = "kho=on kho_payload=grow kho_period=48 " RESERVE, REQUIRES,
 };
 
 KHO_SCENARIO(shrinking) = {
 	KHO_SCENARIO_HEAD,
 	.name = "stress.chains.shrink",
 	.summary = "a chain in which less and less is preserved",
-	.cmdline = "kho=on kho_payload=shrink " RESERVE, REQUIRES,
+	.cmdline = "kho=on kho_payload=shrink kho_period=48 " RESERVE, REQUIRES,
 };
 
 KHO_SCENARIO(replace) = {
 	KHO_SCENARIO_HEAD,
 	.name = "stress.chains.replace",
 	.summary = "a chain in which what is preserved is replaced",
-	.cmdline = "kho=on kho_payload=replace " RESERVE, REQUIRES,
+	.cmdline = "kho=on kho_payload=replace kho_period=50 " RESERVE, REQUIRES,
 };
 
 KHO_SCENARIO(scatter) = {
@@ -135,10 +137,13 @@ static u64 seed_of(int nr)
 static void make(struct __test_metadata *_metadata, int nr)
 {
 	static const char * const kind[] = { "folio", "pages", "kho", "vmalloc" };
-	int k = nr % (int)ARRAY_SIZE(kind), err;
-	unsigned long n = nr / (int)ARRAY_SIZE(kind);
+	int like = way() == GROW || way() == SHRINK ? nr % OBJECTS : nr;
+	int k = like % (int)ARRAY_SIZE(kind), err;
+	unsigned long n = like / (int)ARRAY_SIZE(kind);
 
-	/* orders, pages, and bytes of every size; the same again in another round */
+	/* orders, pages, and bytes of every size; the same again in another round, so that
+	 * what two rounds leave behind can be compared
+	 */
 	n = k == 0 ? n % 8 : k == 2 ? 1 + n % 40 * 777 : 1 + n % 100;
 	if (way() == SCATTER) {
 		k = 0;
