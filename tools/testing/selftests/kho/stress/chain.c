@@ -410,19 +410,18 @@ static s64 zone_sum(const char *text, const char *format)
 static int measure(s64 *v)
 {
 	static const char * const key[SERIES] = {
-		[2] = "CmaTotal", [4] = "Slab", [5] = "VmallocUsed", [6] = "CmaFree",
+		[2] = "CmaTotal", [4] = "SUnreclaim", [5] = "VmallocUsed", [6] = "CmaFree",
 	};
 	long page = sysconf(_SC_PAGESIZE);
 	s64 initramfs = 0;
 	struct kho_blob b;
 	struct timespec t;
 	struct stat st;
+	u64 kib = 0;
 	int err;
 
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	v[7] = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-	/* what can be dropped is nobody's; no file here has pages of that kind */
-	kho_write("/proc/sys/vm/drop_caches", "2");
 	err = kho_read_file("/proc/zoneinfo", &b);
 	if (err)
 		return err;
@@ -434,9 +433,10 @@ static int measure(s64 *v)
 	v[0] = zone_sum(b.data, " present %lld") - v[1];
 	v[3] = kho_free_pages() + initramfs;
 	kho_blob_free(&b);
+	/* what can be dropped is nobody's; of files there are none but in memory */
+	err = kho_meminfo("SReclaimable", &kib);
+	v[3] += kib * 1024 / page;
 	for (size_t i = 0; i < SERIES && !err; i++) {
-		u64 kib;
-
 		if (!key[i])
 			continue;
 		err = kho_meminfo(key[i], &kib);
