@@ -35,6 +35,25 @@ static inline const char *perf_unit(void)
 }
 
 /**
+ * perf_counter() - the processor's counter, which goes on over a kexec
+ *
+ * Return: its value, or 0 on an architecture that it is not known of
+ */
+static inline u64 perf_counter(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	u64 val;
+
+	asm volatile("mrs %0, cntvct_el0" : "=r" (val));
+	return val;
+#else
+	return 0;
+#endif
+}
+
+/**
  * perf_now() - the time, or how many instructions were executed
  *
  * Where instructions are counted the processor's counter has each of them; what the
@@ -48,7 +67,7 @@ static inline u64 perf_now(void)
 
 #ifdef __x86_64__
 	if (perf_exact())
-		return __builtin_ia32_rdtsc();
+		return perf_counter();
 #endif
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;

@@ -80,58 +80,25 @@ static const struct payload {
 /* what is reserved one by one among others that are is moved aside for each: no worse */
 #define WORST		2.15
 
-/* when this program began, by the processor's counter */
-static u64 began;
-
-static u64 counter(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-	u64 val;
-
-	asm volatile("mrs %0, cntvct_el0" : "=r" (val));
-	return val;
-#else
-	return 0;
-#endif
-}
+/* when this program began, by the processor's counter and by the clock */
+static u64 began, began_at;
 
 /* before anything else */
 static void __attribute__((constructor(200))) begin_counting(void)
 {
-	began = counter();
+	began = perf_counter();
+	began_at = perf_now();
 	no_module = load_module(perf_exact() ? "cycles=1" : "");
 }
 
 /* what a difference of the counter is in perf_unit() */
 static u64 to_unit(u64 ticks)
 {
-	double hz = 0;
-
+	/* to the last digit */
 	if (perf_exact())
 		return ticks;
-#ifdef __x86_64__
-	{
-		struct kho_blob b;
-		char *at;
-
-		if (kho_read_file("/proc/cpuinfo", &b))
-			return 0;
-		at = strstr(b.data, "cpu MHz");
-		at = at ? strchr(at, ':') : NULL;
-		hz = at ? strtod(at + 1, NULL) * 1e6 : 0;
-		kho_blob_free(&b);
-	}
-#elif defined(__aarch64__)
-	{
-		u64 val;
-
-		asm volatile("mrs %0, cntfrq_el0" : "=r" (val));
-		hz = val;
-	}
-#endif
-	return hz > 0 ? ticks / hz * 1e9 : 0;
+	/* by what it has counted since this program began */
+	return (double)ticks * (perf_now() - began_at) / (perf_counter() - began);
 }
 
 static const char *not_here(void)
@@ -194,14 +161,14 @@ struct moments {
  */
 static bool moments(struct moments *m)
 {
-	u64 now, at, init, tick = perf_exact() ? 1000000000 : to_unit(1000000000);
+	u64 now, at, init, tick = to_unit(1000000000);
 	long long ahead = 0;
 	char line[256];
 
 	/* a line without an end is kept back for what may follow */
 	if (!tick || kho_write("/dev/kmsg", "<7>kho_restore: now\n"))
 		return false;
-	now = counter();
+	now = perf_counter();
 	at = logged("kho_restore: now", line, sizeof(line));
 	init = logged("Run /init as init process", line, sizeof(line));
 	if (logged("sched_clock: Marking stable", line, sizeof(line)))
@@ -325,7 +292,7 @@ static void restore_memfd(struct __test_metadata *_metadata, const struct payloa
 	ASSERT_NE(MAP_FAILED, mem);
 	/* the longest that whoever the memory belongs to does not run */
 	EXPECT_EQ(0, kho_pattern_check(mem, getpagesize(), p->n, &bad));
-	tell("blackout.first_byte", p->name, to_unit(counter() - reboot));
+	tell("blackout.first_byte", p->name, to_unit(perf_counter() - reboot));
 	t = perf_now();
 	for (size_t at = 0; at < size / sizeof(*mem); at += getpagesize() / sizeof(*mem))
 		sum += mem[at];
