@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -32,6 +33,8 @@
 /* a guest that floods its console ends here; a generation of a chain says less than that */
 #define CONSOLE_MAX	(64 << 20)
 #define CONSOLE_CHAIN	(16 << 10)
+/* what a guest may say while nobody listens, without being held up */
+#define RECORDS_AHEAD	(1024 << 10)
 
 /**
  * struct machine - a scenario that runs
@@ -472,9 +475,24 @@ static void line(struct machine *m, size_t len)
 	take_record(m, &r);
 }
 
+/*
+ * A full pipe holds up the guest's serial port until somebody has read, and what the
+ * guest does meanwhile is counted: by how late we were, and no longer to the digit.
+ */
+static void held_up(struct machine *m)
+{
+	int size = fcntl(m->rec, F_GETPIPE_SZ), waiting = 0;
+
+	if (m->s->decl.flags & KHO_SC_EXACT && !ioctl(m->rec, FIONREAD, &waiting) &&
+	    waiting > size - sysconf(_SC_PAGESIZE))
+		because(m, "%d bytes of records waited, all that the pipe holds: not exact",
+			waiting);
+}
+
 /* take what is there; false at the channel's end */
 static bool records(struct machine *m)
 {
+	held_up(m);
 	for (;;) {
 		ssize_t n = read(m->rec, m->buf + m->len, sizeof(m->buf) - m->len);
 		char *nl;
@@ -581,6 +599,7 @@ static bool power_on(struct machine *m, unsigned int gen)
 		return false;
 	}
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	fcntl(fds[0], F_SETPIPE_SZ, RECORDS_AHEAD);
 	scenario_step(m->s, gen, &step);
 	kernel = options_kernel(m->o, step.kernel);
 	cmdline = guest_cmdline(m->s, m->o, gen);
