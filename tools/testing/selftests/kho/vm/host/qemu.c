@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "host.h"
 
@@ -18,6 +19,9 @@
 /* what it preserves is in the way of whoever looks at all that is preserved */
 #define CMDLINE_QUIET	" initcall_blacklist=kho_test_init"
 
+/* the local timer is calibrated against a tenth of a second, by waiting, at each boot */
+#define CMDLINE_ONE_CPU	" nolapic_timer"
+
 /**
  * struct arch - what a machine of an architecture is made of
  * @qemu: QEMU's program
@@ -26,6 +30,8 @@
  * @cpu_exact: the same where nothing may come from chance
  * @record: the guest's name of the channel for records
  * @cmdline: what every kernel is told
+ * @cmdline_one_cpu: and those that have one CPU
+ * @cmdline_counter: the option that says how fast the processor's counter is, in kHz
  */
 static const struct arch {
 	const char *qemu;
@@ -34,6 +40,8 @@ static const struct arch {
 	const char *cpu_exact;
 	const char *record;
 	const char *cmdline;
+	const char *cmdline_one_cpu;
+	const char *cmdline_counter;
 } arch = {
 	.qemu = "qemu-system-x86_64",
 	.machine = "pc,usb=off,vmport=off,i8042=on",
@@ -42,6 +50,8 @@ static const struct arch {
 	.cpu_exact = "qemu64,+pdpe1gb,-rdrand,-rdseed",
 	.record = "/dev/ttyS1",
 	.cmdline = CMDLINE_LOG " " CMDLINE_GUEST,
+	.cmdline_one_cpu = CMDLINE_ONE_CPU,
+	.cmdline_counter = "tsc_early_khz",
 };
 
 /**
@@ -95,6 +105,44 @@ char *qemu_counts(void)
 	return name;
 }
 
+/* how many instructions there are at a time is counted with one CPU only */
+static unsigned int cpus_of(const struct kho_scenario *d)
+{
+	unsigned int cpus = 0;
+
+	for (u32 i = 0; i < d->nr_nodes; i++)
+		cpus += d->node[i].cpus;
+	return d->flags & KHO_SC_EXACT ? 1 : d->nr_nodes ? cpus : d->cpus;
+}
+
+/*
+ * The guest's counter is the host's, and its kernel would find out how fast it is by
+ * waiting: for nothing, or for a wrong answer, where the host had something else to do
+ * meanwhile.  To the MHz, that runs on one machine have one command line.
+ */
+static unsigned int counter_mhz(const struct kho_scenario *d)
+{
+	static unsigned int mhz;
+#if defined(__x86_64__)
+	struct timespec from, to;
+	u64 ticks;
+	double ns;
+
+	if (d->flags & KHO_SC_EXACT)
+		return 1000;
+	if (mhz)
+		return mhz;
+	clock_gettime(CLOCK_MONOTONIC_RAW, &from);
+	ticks = __builtin_ia32_rdtsc();
+	do {
+		clock_gettime(CLOCK_MONOTONIC_RAW, &to);
+		ns = (to.tv_sec - from.tv_sec) * 1e9 + to.tv_nsec - from.tv_nsec;
+	} while (ns < 5e6);
+	mhz = (__builtin_ia32_rdtsc() - ticks) * 1e3 / ns + 0.5;
+#endif
+	return mhz;
+}
+
 /**
  * guest_cmdline() - the kernel command line of a generation
  * @s: the scenario
@@ -106,16 +154,20 @@ char *qemu_counts(void)
 char *guest_cmdline(const struct scenario *s, const struct options *o,
 		    unsigned int gen)
 {
+	unsigned int mhz = strcmp(o->accel, "tcg") ? 0 : counter_mhz(&s->decl);
 	struct kho_step step;
-	char *line, *end;
+	char *line, *end, counter[32] = "";
 	int len;
 
+	if (mhz && *arch.cmdline_counter)
+		snprintf(counter, sizeof(counter), " %s=%u000", arch.cmdline_counter, mhz);
 	scenario_step(s, gen, &step);
 	/* up to the line that is another step */
 	for (len = 0; step.cmdline[len] &&
 	     (step.cmdline[len] != '\n' || step.cmdline[len + 1] == ' '); len++)
 		;
-	if (asprintf(&line, "%s%s%s%s%s%s%s%.*s%s%s", arch.cmdline,
+	if (asprintf(&line, "%s%s%s%s%s%s%s%s%s%.*s%s%s", arch.cmdline, counter,
+		     cpus_of(&s->decl) == 1 ? arch.cmdline_one_cpu : "",
 		     s->decl.flags & KHO_SC_KASLR ? "" : CMDLINE_PLACE,
 		     s->decl.flags & KHO_SC_OWN_TEST ? "" : CMDLINE_QUIET,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
@@ -224,16 +276,13 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 {
 	const struct kho_scenario *d = &s->decl;
 	bool exact = d->flags & KHO_SC_EXACT;
-	unsigned int cpus = d->cpus, mem = d->memory_mib;
+	unsigned int cpus = cpus_of(d), mem = d->memory_mib;
 	struct args a = { };
 
 	if (d->nr_nodes) {
-		cpus = 0;
 		mem = 0;
-		for (u32 i = 0; i < d->nr_nodes; i++) {
-			cpus += d->node[i].cpus;
+		for (u32 i = 0; i < d->nr_nodes; i++)
 			mem += d->node[i].memory_mib;
-		}
 	}
 	arg(&a, "%s", arch.qemu);
 	arg(&a, "-nodefaults");
@@ -257,8 +306,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	    exact ? arch.cpu_exact : arch.cpu);
 	arg(&a, "-smp");
 	/* cores of one socket on two nodes are a machine that cannot be */
-	arg(&a, "cpus=%u,sockets=%u,cores=1,threads=1", exact ? 1 : cpus,
-	    exact ? 1 : cpus);
+	arg(&a, "cpus=%u,sockets=%u,cores=1,threads=1", cpus, cpus);
 	arg(&a, "-m");
 	if (d->hot_mib)
 		arg(&a, "%u,slots=1,maxmem=%uM", mem, mem + d->hot_mib);
