@@ -148,10 +148,13 @@ static u64 logged(const char *text, char *line, size_t size)
 /**
  * struct moments - when this kernel was where, by the processor's counter
  * @clock: the kernel began to count time, not long after it had been entered
+ * @memory: its memory management was up and the console came; what was handed over is
+ *	reserved and the preserved-memory map walked by then
+ * @initcalls: all CPUs were up, and initcalls began
  * @init: it started init
  */
 struct moments {
-	u64 clock, init;
+	u64 clock, memory, initcalls, init;
 };
 
 /*
@@ -161,7 +164,7 @@ struct moments {
  */
 static bool moments(struct moments *m)
 {
-	u64 now, at, init, tick = to_unit(1000000000);
+	u64 now, at, init, memory, initcalls, tick = to_unit(1000000000);
 	long long ahead = 0;
 	char line[256];
 
@@ -173,9 +176,13 @@ static bool moments(struct moments *m)
 	init = logged("Run /init as init process", line, sizeof(line));
 	if (logged("sched_clock: Marking stable", line, sizeof(line)))
 		sscanf(line, "sched_clock: Marking stable (%*d, %*d)->(%*d, %lld)", &ahead);
+	memory = logged("printk: console [", line, sizeof(line));
+	initcalls = logged("devtmpfs: initialized", line, sizeof(line));
 	m->init = now - (u64)((double)(at - init) / tick * 1e9);
 	m->clock = now - (u64)((double)(at - ahead) / tick * 1e9);
-	return at && init;
+	m->memory = m->clock + (u64)((double)memory / tick * 1e9);
+	m->initcalls = m->clock + (u64)((double)initcalls / tick * 1e9);
+	return at && init && memory && initcalls;
 }
 
 static void tell(const char *what, const char *payload, u64 value)
@@ -248,17 +255,24 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 		ASSERT_LT(0, reboot);
 		ASSERT_LT(reboot, shutdown);
 		ASSERT_LT(shutdown, m.clock);
-		ASSERT_LT(m.clock, m.init);
+		ASSERT_LT(m.clock, m.memory);
+		ASSERT_LT(m.memory, m.initcalls);
+		ASSERT_LT(m.initcalls, m.init);
 		ASSERT_LT(m.init, began);
 		costs.boot[of] = to_unit(began - shutdown);
 		tell("boot", payloads[of].name, costs.boot[of]);
 		/* of the time that nobody runs in: devices are taken down; the next kernel is
-		 * copied, verified and unpacked; it boots; init gets here
+		 * copied, verified and unpacked; it boots: memory management, the rest of
+		 * the kernel, drivers; init gets here
 		 */
 		tell("blackout", payloads[of].name, to_unit(began - reboot));
 		tell("blackout.shutdown", payloads[of].name, to_unit(shutdown - reboot));
 		tell("blackout.jump", payloads[of].name, to_unit(m.clock - shutdown));
 		tell("blackout.kernel", payloads[of].name, to_unit(m.init - m.clock));
+		tell("blackout.kernel.early", payloads[of].name, to_unit(m.memory - m.clock));
+		tell("blackout.kernel.late", payloads[of].name, to_unit(m.initcalls - m.memory));
+		tell("blackout.kernel.initcalls", payloads[of].name,
+		     to_unit(m.init - m.initcalls));
 		tell("blackout.init", payloads[of].name, to_unit(began - m.init));
 	}
 	ASSERT_EQ(0, kho_state_save("costs", &costs, sizeof(costs)));
