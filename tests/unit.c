@@ -274,6 +274,37 @@ TEST(ktap_value_keeps_every_digit)
 	json_decref(v);
 }
 
+TEST(ktap_facts_of_the_environment)
+{
+	static const struct {
+		const char *diag, *key, *fact;
+	} t[] = {
+		{ "kho: environment governor=performance", "governor", "performance" },
+		{ "kho: environment spectre_v2=Mitigation: a=b; c", "spectre_v2",
+		  "Mitigation: a=b; c" },
+		{ "kho: environment none=", "none", "" },
+		{ "kho: environment =none", NULL, NULL },
+		{ "kho: environment Upper=x", NULL, NULL },
+		{ "kho: environment nothing", NULL, NULL },
+		{ "kho: environment averyveryverylongkey=x", NULL, NULL },
+		{ "kho: value name=a unit=ns value=1", NULL, NULL },
+		{ "anything", NULL, NULL },
+	};
+	char key[20];
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		const char *fact = ktap_environment(t[i].diag, key, sizeof(key));
+
+		ASSERT_EQ(!t[i].fact, !fact) {
+			TH_LOG("%s", t[i].diag);
+		}
+		if (!fact)
+			continue;
+		EXPECT_STREQ(t[i].fact, fact);
+		EXPECT_STREQ(t[i].key, key);
+	}
+}
+
 TEST(kernel_log_lines)
 {
 	static const char * const bad[] = {

@@ -13,13 +13,19 @@
 
 #include "kho_test.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* log2 buckets of a histogram; what is longer is counted in the last */
 #define PERF_BUCKETS	40
+
+/* rounds of the reference loop, and how often it is run for its shortest time */
+#define PERF_ROUNDS	20000
+#define PERF_TRIES	7
 
 /* points of a curve, at most */
 #define PERF_POINTS	16
@@ -73,6 +79,94 @@ static inline u64 perf_now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+/**
+ * perf_reference() - how long the machine needs for what never changes
+ *
+ * A loop of nothing but the processor: what makes it slower (another frequency, a
+ * busy host) makes slower what is measured beside it.  The shortest of some tries,
+ * for an interrupt makes only one of them longer.
+ *
+ * Return: nanoseconds
+ */
+static inline u64 perf_reference(void)
+{
+	u64 best = ~0ULL;
+
+	for (int i = 0; i < PERF_TRIES; i++) {
+		u64 x = 88172645463325252ULL, t = perf_now();
+
+		for (int j = 0; j < PERF_ROUNDS; j++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			/* not to be calculated beforehand */
+			asm volatile("" : "+r" (x));
+		}
+		t = perf_now() - t;
+		if (t < best)
+			best = t;
+	}
+	return best;
+}
+
+/* a line of a file, "none" where there is no such file; what it says is for a person */
+static inline void perf_environment_of(const char *key, const char *path)
+{
+	struct kho_blob b;
+
+	if (kho_read_file(path, &b)) {
+		printf("# kho: environment %s=none\n", key);
+		return;
+	}
+	printf("# kho: environment %s=%.*s\n", key, (int)strcspn(b.data, "\n"),
+	       (char *)b.data);
+	kho_blob_free(&b);
+}
+
+/* what times depend on beside the kernel: the processor, its clock, its mitigations */
+static inline void perf_environment(void)
+{
+	static const char * const of[][2] = {
+		{ "cpus", "/sys/devices/system/cpu/online" },
+		{ "nodes", "/sys/devices/system/node/online" },
+		{ "smt", "/sys/devices/system/cpu/smt/control" },
+		{ "driver", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver" },
+		{ "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor" },
+		{ "khz", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq" },
+		{ "boost", "/sys/devices/system/cpu/cpufreq/boost" },
+		{ "no_turbo", "/sys/devices/system/cpu/intel_pstate/no_turbo" },
+		{ "clocksource",
+		  "/sys/devices/system/clocksource/clocksource0/current_clocksource" },
+		{ "thp", "/sys/kernel/mm/transparent_hugepage/enabled" },
+	};
+	static const char dir[] = "/sys/devices/system/cpu/vulnerabilities";
+	struct dirent **e;
+	struct kho_blob b;
+	int n;
+
+	if (!kho_read_file("/proc/cpuinfo", &b)) {
+		const char *model = strstr(b.data, "model name\t: ");
+
+		if (model)
+			printf("# kho: environment cpu=%.*s\n", (int)strcspn(model + 13, "\n"),
+			       model + 13);
+		kho_blob_free(&b);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++)
+		perf_environment_of(of[i][0], of[i][1]);
+	n = scandir(dir, &e, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		char path[512];
+
+		snprintf(path, sizeof(path), "%s/%s", dir, e[i]->d_name);
+		if (*e[i]->d_name != '.')
+			perf_environment_of(e[i]->d_name, path);
+		free(e[i]);
+	}
+	if (n >= 0)
+		free(e);
+}
+
 static inline int perf_by_size(const void *a, const void *b)
 {
 	u64 x = *(const u64 *)a, y = *(const u64 *)b;
@@ -80,25 +174,49 @@ static inline int perf_by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* the reference loop's time of the series before; each test is a process of its own */
+static u64 *perf_referred;
+
+static void __attribute__((constructor(200))) perf_share(void)
+{
+	perf_referred = mmap(NULL, sizeof(*perf_referred), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 /**
- * perf_tell() - a series: figures, raw samples, and a histogram for a person
+ * perf_tell_in() - a series: figures, raw samples, and a histogram for a person
+ *
+ * By the clock, the reference loop is run between any two series: how long it took is
+ * told with each, and by how many percent more or less after it than before.
+ *
  * @group: the first part of its name
  * @name: what was measured
- * @sample: each call's cost, in perf_unit()
+ * @unit: of the samples
+ * @sample: each call's cost
  * @n: how many, at least one
  *
  * Return: the median
  */
-static inline u64 perf_tell(const char *group, const char *name, const u64 *sample, int n)
+static inline u64 perf_tell_in(const char *group, const char *name, const char *unit,
+			       const u64 *sample, int n)
 {
 	unsigned int bucket[PERF_BUCKETS] = { };
-	u64 *s = calloc(n, sizeof(*s)), median;
+	u64 *s = calloc(n, sizeof(*s)), median, after = 0, before;
 
 	memcpy(s, sample, n * sizeof(*s));
 	qsort(s, n, sizeof(*s), perf_by_size);
 	median = s[n / 2];
+	before = *perf_referred;
+	if (!strcmp(unit, "ns"))
+		*perf_referred = after = perf_reference();
+	if (after && !before)
+		perf_environment();
 	printf("# kho: value name=%s.%s.%s unit=%s value=%llu n=%d", group,
-	       perf_exact() ? "exact" : "clock", name, perf_unit(), median, n);
+	       perf_exact() ? "exact" : "clock", name, unit, median, n);
+	if (after)
+		printf(" reference=%llu", before ? (before + after) / 2 : after);
+	if (after && before)
+		printf(" drift=%.1f", 100 * fabs((double)after - before) / before);
 	printf(" min=%llu p90=%llu p99=%llu p999=%llu max=%llu samples=", s[0],
 	       s[n * 90 / 100], s[n * 99 / 100], s[n * 999LL / 1000], s[n - 1]);
 	/* a line has room for some: the first ones, in the order they came */
@@ -118,6 +236,20 @@ static inline u64 perf_tell(const char *group, const char *name, const u64 *samp
 	fflush(stdout);
 	free(s);
 	return median;
+}
+
+/**
+ * perf_tell() - a series of costs, as perf_tell_in()
+ * @group: the first part of its name
+ * @name: what was measured
+ * @sample: each call's cost, in perf_unit()
+ * @n: how many, at least one
+ *
+ * Return: the median
+ */
+static inline u64 perf_tell(const char *group, const char *name, const u64 *sample, int n)
+{
+	return perf_tell_in(group, name, perf_unit(), sample, n);
 }
 
 /**

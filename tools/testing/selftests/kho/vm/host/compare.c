@@ -25,6 +25,8 @@
 #define TIMED_PERCENT	5.0
 /* how often a run is told to be worse by chance, over all of its series */
 #define CHANCE		0.01
+/* a reference loop that took this much longer is told of, percent */
+#define SPEED_PERCENT	5.0
 /* samples with which a rank says anything */
 #define SAMPLES_MIN	8
 #define RESAMPLES	400
@@ -54,6 +56,7 @@ struct run {
  * @high: and at most
  * @percent: by which it changed
  * @chance: that ranks are like that by chance; of a counted series 0
+ * @drift: percent that the machines' speed changed by while it was measured
  * @effect: of a timed series: how often a new sample is the longer one, over how
  *	often it is the shorter one, -1 to 1 (Cliff's delta)
  * @timed: it is time
@@ -61,16 +64,18 @@ struct run {
  */
 struct change {
 	const char *key;
-	double was, is, low, high, percent, chance, effect;
+	double was, is, low, high, percent, chance, drift, effect;
 	bool timed;
 	const char *told;
 };
 
+/* what the processor and the kernel count scatters as time does */
 static bool is_timed(json_t *m)
 {
 	const char *unit = json_string_value(json_object_get(m, "unit"));
 
-	return unit && (!strcmp(unit, "ns") || !strcmp(unit, "us") || !strcmp(unit, "ms"));
+	return unit && (!strcmp(unit, "ns") || !strcmp(unit, "us") || !strcmp(unit, "ms") ||
+			!strcmp(unit, "events"));
 }
 
 /* scenario, generation, name, what it was measured with, unit */
@@ -273,10 +278,26 @@ static double percent_of(double was, double is)
 	return was ? 100 * (is - was) / was : is ? INFINITY : 0;
 }
 
+static double of_samples(json_t *m, const char *what)
+{
+	return json_number_value(json_object_get(json_object_get(m, "summary"), what));
+}
+
+/*
+ * How much longer the new run's machine needs for what never changes: its times are
+ * made shorter by that.
+ */
+static double slower(json_t *base, json_t *new)
+{
+	double was = of_samples(base, "reference"), is = of_samples(new, "reference");
+
+	return was > 0 && is > 0 ? is / was : 1;
+}
+
 static void compare_one(struct change *c, json_t *base, json_t *new)
 {
 	size_t na, nb;
-	double *a, *b;
+	double *a, *b, by;
 
 	c->timed = is_timed(base);
 	if (!c->timed) {
@@ -285,6 +306,10 @@ static void compare_one(struct change *c, json_t *base, json_t *new)
 	} else {
 		a = samples_of(base, &na);
 		b = samples_of(new, &nb);
+		by = slower(base, new);
+		for (size_t i = 0; i < nb; i++)
+			b[i] /= by;
+		c->drift = of_samples(base, "drift") + of_samples(new, "drift");
 		c->was = median(a, na);
 		c->is = median(b, nb);
 		c->chance = na < SAMPLES_MIN || nb < SAMPLES_MIN ? 1 :
@@ -305,7 +330,7 @@ static void judge(struct change *c, size_t n, double percent)
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].was == c[i].is || !is_sure(&c[i], timed))
 			c[i].told = "same";
-		else if (fabs(c[i].percent) <= limit_of(c[i].timed, percent))
+		else if (fabs(c[i].percent) <= limit_of(c[i].timed, percent) + c[i].drift)
 			c[i].told = "moved";
 		else
 			c[i].told = c[i].percent > 0 ? "worse" : "better";
@@ -325,9 +350,12 @@ static void show_change(const struct change *c)
 {
 	printf("%-6s %+9.2f %%  %14.10g -> %-14.10g %s", c->told, c->percent, c->was, c->is,
 	       c->key);
-	if (c->low < c->high)
-		printf("  (%+.1f to %+.1f %%, delta %+.2f, p %.2g)", c->low, c->high,
-		       c->effect, c->chance);
+	/* a history has no two samples */
+	if (c->timed && !c->effect)
+		printf("  (p %.2g)", c->chance);
+	else if (c->timed)
+		printf("  (%+.1f to %+.1f %%, delta %+.2f, p %.2g, drift %.1f %%)", c->low,
+		       c->high, c->effect, c->chance, c->drift);
 	putchar('\n');
 }
 
@@ -351,6 +379,54 @@ static const char *release_of(const struct run *r)
 {
 	return json_string_value(json_object_get(json_object_get(r->root, "kernel"), "release")) ?:
 	       "?";
+}
+
+/* what the machines were like that scenarios of both runs were timed on */
+static void show_environment(const struct run *base, const struct run *new)
+{
+	json_t *one, *other, *was, *v;
+	size_t i, j;
+	const char *key;
+
+	json_array_foreach(json_object_get(base->root, "scenarios"), i, one) {
+		json_t *name = json_object_get(one, "name");
+
+		json_array_foreach(json_object_get(new->root, "scenarios"), j, other) {
+			if (!name || !json_equal(name, json_object_get(other, "name")))
+				continue;
+			was = json_object_get(one, "environment");
+			json_object_foreach(json_object_get(other, "environment"), key, v) {
+				json_t *w = json_object_get(was, key);
+
+				if (w && !json_equal(w, v))
+					printf("%s: %s was \"%s\", is \"%s\"\n",
+					       json_string_value(name) ?: "?", key,
+					       json_string_value(w) ?: "?",
+					       json_string_value(v) ?: "?");
+			}
+		}
+	}
+}
+
+/* the machines' speed, in the middle of what was timed */
+static void show_speed(const struct run *base, const struct run *new)
+{
+	double *by = calloc(json_object_size(base->series), sizeof(*by)), mid;
+	const char *key;
+	size_t n = 0;
+	json_t *m;
+
+	json_object_foreach(base->series, key, m) {
+		json_t *other = json_object_get(new->series, key);
+
+		if (other && of_samples(m, "reference") && of_samples(other, "reference"))
+			by[n++] = slower(m, other);
+	}
+	mid = n ? 100 * (median(by, n) - 1) : 0;
+	if (fabs(mid) > SPEED_PERCENT)
+		printf("the reference loop takes %+.1f %%: times are corrected by that\n",
+		       mid);
+	free(by);
 }
 
 static int compare_two(const char *base_path, const char *new_path, double percent, bool all)
@@ -378,6 +454,8 @@ static int compare_two(const char *base_path, const char *new_path, double perce
 		complain("%s and %s have no series in common", base.path, new.path);
 		return EX_CANNOT;
 	}
+	show_environment(&base, &new);
+	show_speed(&base, &new);
 	judge(c, n, percent);
 	qsort(c, n, sizeof(*c), worst_first);
 	for (size_t i = 0; i < n; i++) {
@@ -493,6 +571,7 @@ static int compare_history(const char *dir, double percent)
 	json_object_foreach(r[nr - 1].series, key, m) {
 		struct change c = { .key = key, .timed = is_timed(m) };
 		size_t *of = calloc(nr, sizeof(*of)), n = 0, at;
+		json_t *first = NULL;
 
 		/* a run may lack it */
 		for (size_t i = 0; i < nr; i++) {
@@ -501,11 +580,12 @@ static int compare_history(const char *dir, double percent)
 
 			if (!one)
 				continue;
+			first = first ?: one;
 			of[n] = i;
 			if (c.timed) {
 				double *s = samples_of(one, &ns);
 
-				v[n++] = median(s, ns);
+				v[n++] = median(s, ns) / slower(first, one);
 				free(s);
 			} else {
 				v[n++] = json_number_value(json_object_get(one, "value"));
@@ -543,7 +623,8 @@ static const char usage[] =
 "BASE and NEW are results directories, or their results.json.  What the scenarios\n"
 "perf.* measured is compared, series by series, the worst first.  Counted series\n"
 "(instructions, bytes, pages) are worse beyond 0.5 %, timed ones beyond 5 % where\n"
-"ranks say that it is no chance; --threshold is for both.  --all shows what is the\n"
+"ranks say that it is no chance; --threshold is for both.  Times are corrected by the\n"
+"reference loop's, and what the machine drifted by meanwhile is added to the limit.  --all shows what is the\n"
 "same, too.  --history takes each directory in DIR for a run, by their times, and\n"
 "tells where a series changed most.\n"
 "Exit status: 0 nothing is worse, 1 something is, 2 cannot be compared.\n";

@@ -131,6 +131,7 @@ struct ktap_line {
 void ktap_parse(const char *line, struct ktap_line *k);
 bool ktap_noise(const char *diag);
 int ktap_value(const char *diag, json_t **value);
+const char *ktap_environment(const char *diag, char *key, size_t key_size);
 void ktap_name(const char *name, char *req, size_t req_size, char *test,
 	       size_t test_size);
 

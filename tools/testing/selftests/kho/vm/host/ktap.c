@@ -171,7 +171,7 @@ static bool of_samples(const char *key)
 {
 	static const char * const keys[] = {
 		"n", "min", "p90", "p99", "p999", "max", "beyond", "mean", "slope", "error",
-		"generations", "order",
+		"generations", "order", "reference", "drift",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
@@ -251,6 +251,31 @@ int ktap_value(const char *diag, json_t **value)
 	}
 	*value = v;
 	return 1;
+}
+
+/**
+ * ktap_environment() - read a fact about the machine that was measured on
+ * @diag: a diagnostic's text, without "# "
+ * @key: what it is about
+ * @key_size: size of @key in bytes
+ *
+ * "kho: environment <a-z0-9_.>=<text>"
+ *
+ * Return: what is said of it; or NULL for another line
+ */
+const char *ktap_environment(const char *diag, char *key, size_t key_size)
+{
+	static const char tag[] = "kho: environment ";
+	const char *eq;
+
+	if (strncmp(diag, tag, strlen(tag)))
+		return NULL;
+	diag += strlen(tag);
+	eq = strchr(diag, '=');
+	if (!eq || (size_t)(eq - diag) >= key_size)
+		return NULL;
+	snprintf(key, key_size, "%.*s", (int)(eq - diag), diag);
+	return word(key) ? eq + 1 : NULL;
 }
 
 /**

@@ -33,6 +33,8 @@
 /* a guest that floods its console ends here; a generation of a chain says less than that */
 #define CONSOLE_MAX	(64 << 20)
 #define CONSOLE_CHAIN	(16 << 10)
+/* facts about a machine */
+#define ENVIRONMENT_MAX	100
 /* what a guest may say while nobody listens, without being held up */
 #define RECORDS_AHEAD	(1024 << 10)
 
@@ -303,10 +305,24 @@ static void counted_on(json_t *value)
 	free(machine);
 }
 
+/* the first word stands: a series is compared by what it began with */
+static void environment(struct machine *m, const char *key, const char *fact)
+{
+	json_t *env = json_object_get(m->scn, "environment");
+
+	if (!env) {
+		env = json_object();
+		json_object_set_new(m->scn, "environment", env);
+	}
+	if (!json_object_get(env, key) && json_object_size(env) < ENVIRONMENT_MAX)
+		json_object_set_new(env, key, text(fact));
+}
+
 static void program_line(struct machine *m, const char *line)
 {
-	char req[32], test[128];
+	char req[32], test[128], key[64];
 	static struct ktap_line k;
+	const char *fact;
 	json_t *v;
 	int is;
 
@@ -343,7 +359,10 @@ static void program_line(struct machine *m, const char *line)
 			      json_pack("[o]", text(k.reason)));
 			return;
 		}
-		if (!ktap_noise(k.reason))
+		fact = ktap_environment(k.reason, key, sizeof(key));
+		if (fact)
+			environment(m, key, fact);
+		else if (!ktap_noise(k.reason))
 			keep(m->evidence, k.reason);
 		return;
 	default:
