@@ -239,6 +239,99 @@ KHO_TEST_WHERE(p1, kexec_file_load, no_machine())
 	tell("kexec_file_load", sample, LOADS);
 }
 
+/**
+ * struct counter - what the kernel or the processor counts meanwhile
+ * @name: of its series
+ * @type: of the event
+ * @config: which of them
+ * @sel: the open event, NULL where there is no such counter
+ */
+struct counter {
+	const char *name;
+	u32 type;
+	u64 config;
+	struct perf_evsel *sel;
+};
+
+#define MISSES(of, op)	((of) | PERF_COUNT_HW_CACHE_OP_##op << 8 |	\
+			 PERF_COUNT_HW_CACHE_RESULT_MISS << 16)
+
+static struct counter counters[] = {
+	{ "page_faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, NULL },
+	{ "context_switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, NULL },
+	{ "migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, NULL },
+	{ "cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, NULL },
+	{ "instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, NULL },
+	{ "cache_misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, NULL },
+	{ "dtlb_load_misses", PERF_TYPE_HW_CACHE, MISSES(PERF_COUNT_HW_CACHE_DTLB, READ), NULL },
+	{ "dtlb_store_misses", PERF_TYPE_HW_CACHE, MISSES(PERF_COUNT_HW_CACHE_DTLB, WRITE), NULL },
+	{ "itlb_misses", PERF_TYPE_HW_CACHE, MISSES(PERF_COUNT_HW_CACHE_ITLB, READ), NULL },
+};
+
+static void open_counter(struct counter *c)
+{
+	struct perf_event_attr attr = {
+		.type = c->type,
+		.size = sizeof(attr),
+		.config = c->config,
+		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
+	};
+	struct perf_thread_map *threads = perf_thread_map__new_dummy();
+	struct perf_evsel *sel = perf_evsel__new(&attr);
+	int err;
+
+	if (!threads || !sel)
+		return;
+	perf_thread_map__set_pid(threads, 0, 0);
+	err = perf_evsel__open(sel, NULL, threads);
+	if (err)
+		printf("# %s: no such counter here: %s\n", c->name, strerror(-err));
+	else
+		c->sel = sel;
+}
+
+/* what it has counted, all of it where it had to share the processor's counter */
+static double counted(const struct counter *c)
+{
+	struct perf_counts_values v = { };
+
+	if (!c->sel || perf_evsel__read(c->sel, 0, 0, &v) || !v.run)
+		return 0;
+	return (double)v.val * v.ena / v.run;
+}
+
+/* of loads that are not timed: reading counters takes its time */
+KHO_TEST_WHERE(p1, counters, no_machine())
+{
+	static u64 sample[ARRAY_SIZE(counters)][LOADS];
+	int initrd = small_initrd(), open = 0;
+
+	ASSERT_LE(0, initrd);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		open_counter(&counters[i]);
+		open += !!counters[i].sel;
+	}
+	if (!open)
+		SKIP(return, "neither the kernel nor the processor counts anything");
+	for (int i = -WARM_UP; i < LOADS; i++) {
+		double before[ARRAY_SIZE(counters)];
+
+		for (size_t j = 0; j < ARRAY_SIZE(counters); j++)
+			before[j] = counted(&counters[j]);
+		ASSERT_EQ(0, load(initrd));
+		ASSERT_EQ(0, kho_kexec_unload());
+		for (size_t j = 0; j < ARRAY_SIZE(counters) && i >= 0; j++)
+			sample[j][i] = counted(&counters[j]) - before[j];
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "kexec_file_load.%s", counters[i].name);
+		if (counters[i].sel)
+			perf_tell_in("latency", name, "events", sample[i], LOADS);
+	}
+}
+
 /* what a pair of probes adds to a call: to be kept in mind with all the others */
 KHO_TEST_WHERE(p1, probe_cost, not_here())
 {
