@@ -405,6 +405,18 @@ TEST(sizes_on_the_command_line)
 	EXPECT_EQ('x', *end);
 }
 
+TEST(numbers_of_lines_add_up)
+{
+	static const char text[] = "Node 0, zone    DMA32\n  pages free     7\n        managed  12\n"
+		"  pages free_of 5\n      count: 3\nnot pages free 9\n  pages free     30";
+
+	EXPECT_EQ(37, kho_lines_sum(text, "pages free "));
+	EXPECT_EQ(12, kho_lines_sum(text, "managed "));
+	EXPECT_EQ(3, kho_lines_sum(text, "count: "));
+	EXPECT_EQ(0, kho_lines_sum(text, "spanned "));
+	EXPECT_EQ(0, kho_lines_sum("", "managed "));
+}
+
 TEST(pattern_is_of_every_byte)
 {
 	static unsigned char mem[4099];

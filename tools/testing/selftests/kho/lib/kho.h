@@ -84,6 +84,7 @@ bool kho_in_ram(u64 addr, u64 size);
 bool kho_regions_overlap(const struct kho_region *r, int nr, u64 addr, u64 size);
 int kho_node_spans(int nid, struct kho_region *r, int max);
 int kho_meminfo(const char *key, u64 *kib);
+s64 kho_lines_sum(const char *text, const char *word);
 long kho_free_pages(void);
 long kho_oom_kills(void);
 int kho_node_free(int nid, long *all, long *cma);

@@ -229,6 +229,26 @@ int kho_meminfo(const char *key, u64 *kib)
 }
 
 /**
+ * kho_lines_sum() - add up what lines of a text say of something
+ * @text: as /proc/zoneinfo has it, a number behind a word
+ * @word: what these lines begin with, behind blanks
+ *
+ * Return: the sum, 0 where there is no such line
+ */
+s64 kho_lines_sum(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+	s64 sum = 0;
+
+	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		p += strspn(p, " ");
+		if (!strncmp(p, word, len))
+			sum += strtoll(p + len, NULL, 10);
+	}
+	return sum;
+}
+
+/**
  * kho_free_pages() - how much memory nobody has
  *
  * With what the CPUs keep on lists of their own, which MemFree leaves out, and
@@ -239,7 +259,7 @@ int kho_meminfo(const char *key, u64 *kib)
 long kho_free_pages(void)
 {
 	struct kho_blob b;
-	long pages = 0, n;
+	long pages;
 	int err;
 
 	/* only kernels for several CPUs have it, and need it */
@@ -247,10 +267,7 @@ long kho_free_pages(void)
 	err = kho_read_file("/proc/zoneinfo", &b);
 	if (err)
 		return err;
-	for (char *p = b.data, *line; (line = strsep(&p, "\n"));)
-		if (sscanf(line, " pages free %ld", &n) == 1 ||
-		    sscanf(line, " count: %ld", &n) == 1)
-			pages += n;
+	pages = kho_lines_sum(b.data, "pages free ") + kho_lines_sum(b.data, "count: ");
 	kho_blob_free(&b);
 	return pages;
 }
@@ -402,14 +419,16 @@ u64 kho_pattern(u64 seed, u64 word)
  */
 void kho_pattern_fill(void *mem, u64 size, u64 seed)
 {
-	u64 off;
+	char *p = mem;
+	u64 i, w;
 
-	for (off = 0; off < size; off += sizeof(u64)) {
-		u64 w = kho_pattern(seed, off / sizeof(u64));
-		u64 n = size - off < sizeof(w) ? size - off : sizeof(w);
-
-		memcpy((char *)mem + off, &w, n);
+	/* a size that the compiler knows is one instruction, and not a call */
+	for (i = 0; i < size / sizeof(w); i++, p += sizeof(w)) {
+		w = kho_pattern(seed, i);
+		memcpy(p, &w, sizeof(w));
 	}
+	w = kho_pattern(seed, i);
+	memcpy(p, &w, size % sizeof(w));
 }
 
 /**
@@ -424,22 +443,24 @@ void kho_pattern_fill(void *mem, u64 size, u64 seed)
 int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad)
 {
 	const unsigned char *m = mem;
-	u64 off;
+	u64 i, is, w;
 
-	for (off = 0; off < size; off += sizeof(u64)) {
-		u64 w = kho_pattern(seed, off / sizeof(u64));
-		u64 n = size - off < sizeof(w) ? size - off : sizeof(w);
-
-		if (!memcmp(m + off, &w, n))
-			continue;
-		while (m[off] == (unsigned char)w) {
-			w >>= 8;
-			off++;
-		}
-		*bad = off;
-		return -EILSEQ;
+	for (i = 0; i < size / sizeof(w); i++, m += sizeof(w)) {
+		w = kho_pattern(seed, i);
+		memcpy(&is, m, sizeof(is));
+		if (is != w)
+			goto differs;
 	}
-	return 0;
+	w = kho_pattern(seed, i);
+	if (!memcmp(m, &w, size % sizeof(w)))
+		return 0;
+differs:
+	while (*m == (unsigned char)w) {
+		w >>= 8;
+		m++;
+	}
+	*bad = m - (const unsigned char *)mem;
+	return -EILSEQ;
 }
 
 /**

@@ -397,16 +397,6 @@ static double phase_slope(size_t i, s64 value, int gen, int every, double *error
 	return phases.d[i] / n / every;
 }
 
-static s64 zone_sum(const char *text, const char *format)
-{
-	s64 sum = 0, v;
-
-	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : p)
-		if (sscanf(p, format, &v) == 1)
-			sum += v;
-	return sum;
-}
-
 static int measure(s64 *v)
 {
 	static const char * const key[SERIES] = {
@@ -428,9 +418,9 @@ static int measure(s64 *v)
 	/* how large the initramfs is that the kernel keeps is our own doing */
 	if (!stat("/sys/firmware/initrd", &st))
 		initramfs = (st.st_size + page - 1) / page;
-	v[1] = zone_sum(b.data, " managed %lld") + initramfs;
+	v[1] = kho_lines_sum(b.data, "managed ") + initramfs;
 	/* what never became the page allocator's */
-	v[0] = zone_sum(b.data, " present %lld") - v[1];
+	v[0] = kho_lines_sum(b.data, "present ") - v[1];
 	v[3] = kho_free_pages() + initramfs;
 	kho_blob_free(&b);
 	/* what can be dropped is nobody's; of files there are none but in memory */
