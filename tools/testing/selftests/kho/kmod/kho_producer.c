@@ -38,8 +38,8 @@
  *	remove NAME		kho_remove_subtree() of it, once
  *	get NODE		kho_retrieve_subtree(); reply: "PHYS SIZE"
  *	self			reply: what tells of KHO itself, "NAME VALUE" lines; and when
- *				the kernel before began to reboot and had shut down its
- *				devices, by the processor's counter
+ *				the kernel before was asked to kexec, began to reboot
+ *				and had shut down its devices, by the processor's counter
  *	list			reply: "NAME KIND N STATE", a line for each object
  *	restore NAME		restore what the kernel before preserved; it is then
  *				an object as any other.  EALREADY for a second time,
@@ -80,6 +80,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
+#include <linux/kprobes.h>
 #include <linux/kho/abi/kexec_handover.h>
 #include <linux/kho_radix_tree.h>
 #include <linux/kthread.h>
@@ -93,7 +94,7 @@
 #include <linux/vmalloc.h>
 
 #define LEDGER_NODE	"kho_producer"
-#define LEDGER_MAGIC	0x334745444c4f484bULL	/* "KHOLDGE3" */
+#define LEDGER_MAGIC	0x344745444c4f484bULL	/* "KHOLDGE4" */
 #define LEDGER_BYTES	262144
 #define NAME_MAX_LEN	32
 #define PARTS_MAX	8
@@ -117,11 +118,15 @@ struct record {
 	struct kho_vmalloc vm;
 };
 
-/* @reboot, @shutdown: the processor's counter when that began, and when it had ended */
+/*
+ * By the processor's counter: @kexec, when it was called for, before anything is frozen,
+ * 0 where the kernel has no kprobes; @reboot, when what reboots is told; @shutdown, when
+ * devices were down.
+ */
 struct ledger {
 	u64 magic;
 	u64 nr;
-	u64 reboot, shutdown;
+	u64 kexec, reboot, shutdown;
 	struct record record[];
 };
 
@@ -863,6 +868,7 @@ static int do_self(struct reply *r, char **w)
 	say(r, "vmalloc_of_a_page %d\n",
 	    kho_preserve_vmalloc(page_address(ZERO_PAGE(0)), &vm));
 	say(r, "vmalloc_of_nothing %d\n", kho_preserve_vmalloc(NULL, &vm));
+	say(r, "kexec %llu\n", in ? in->kexec : 0);
 	say(r, "reboot %llu\n", in ? in->reboot : 0);
 	say(r, "shutdown %llu\n", in ? in->shutdown : 0);
 	/* nothing to free, and no error */
@@ -1408,6 +1414,36 @@ static int read_ledger(void)
 }
 
 /* what the next kernel cannot know: when this one ended */
+#ifdef CONFIG_KPROBES
+static int calls_kexec(struct kprobe *p, struct pt_regs *regs)
+{
+	if (out)
+		out->kexec = get_cycles();
+	return 0;
+}
+
+static struct kprobe kexec_probe = {
+	.symbol_name = "kernel_kexec",
+	.pre_handler = calls_kexec,
+};
+
+static bool kexec_is_probed;
+
+static void probe_kexec(void)
+{
+	kexec_is_probed = !register_kprobe(&kexec_probe);
+}
+
+static void unprobe_kexec(void)
+{
+	if (kexec_is_probed)
+		unregister_kprobe(&kexec_probe);
+}
+#else
+static void probe_kexec(void) { }
+static void unprobe_kexec(void) { }
+#endif
+
 static int reboots(struct notifier_block *nb, unsigned long action, void *data)
 {
 	if (out)
@@ -1451,6 +1487,7 @@ static int __init producer_init(void)
 	file = debugfs_create_file("kho_producer", 0600, NULL, NULL, &producer_fops);
 	if (!IS_ERR(file)) {
 		register_syscore(&syscore);
+		probe_kexec();
 		return 0;
 	}
 	err = PTR_ERR(file);
@@ -1468,6 +1505,7 @@ err_objects:
 static void __exit producer_exit(void)
 {
 	debugfs_remove(file);
+	unprobe_kexec();
 	unregister_syscore(&syscore);
 	unregister_reboot_notifier(&reboot_notifier);
 	drop_all();

@@ -13,9 +13,10 @@
 #include "luo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 
-#define REQUIRES	.memory_mib = 1024, .generations = 1, .cmdline = "kho=on liveupdate=on"
+#define REQUIRES	.memory_mib = 1536, .generations = 1, .cmdline = "kho=on liveupdate=on"
 
 KHO_SCENARIO(exact) = {
 	KHO_SCENARIO_HEAD,
@@ -28,7 +29,7 @@ KHO_SCENARIO(clocked) = {
 	KHO_SCENARIO_HEAD,
 	.name = "perf.cost.clock",
 	.summary = "what preserving costs and how that grows, by the clock, on all CPUs",
-	.nr_nodes = 2, .node = { { 1024, 2 }, { 512, 2 } }, .generations = 1,
+	.nr_nodes = 2, .node = { { 1536, 2 }, { 512, 2 } }, .generations = 1,
 	.flags = KHO_SC_PARALLEL | KHO_SC_MODULE, .step_seconds = 120,
 	.cmdline = "kho=on liveupdate=on",
 };
@@ -38,6 +39,9 @@ KHO_SCENARIO(clocked) = {
 /* the order of growth is what it should be within this; time scatters */
 #define NEAR		0.15
 #define GROUP		"cost"
+/* of the largest memfd: 1 GiB, by pages of 4 KiB */
+#define MEMFD_PAGES	262144
+#define SHMEM_HUGE	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
 /* behind look(), which does not know it */
 static void __attribute__((constructor(2000))) begin(void)
@@ -245,32 +249,48 @@ KHO_TEST_WHERE(p1, deep_maps, not_here() ?: closed())
 	expect_order(_metadata, &c, 0);
 }
 
-KHO_TEST_WHERE(p1, memfds_by_size, not_here())
+/* from the smallest there is to a virtual machine's */
+static void memfds(struct __test_metadata *_metadata, const char *name, int from)
 {
-	struct perf_curve c = { .name = "preserve.memfd", .of = "pages" };
+	struct perf_curve c = { .name = name, .of = "pages" };
 	int dev = device();
 
 	if (dev < 0)
 		SKIP(return, "no live update: %s", strerror(-dev));
-	for (int pages = 64; pages <= 16384; pages *= 2) {
+	for (int pages = from; pages <= MEMFD_PAGES; pages *= 8) {
+		int fd = memfd_create("kho", MFD_CLOEXEC);
+		u64 t = 0;
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, fallocate(fd, 0, 0, pages * page_size()));
 		/* the first finds no leaves in the map */
 		for (int round = 0; round < 2; round++) {
-			int s = create(dev, "probe"), fd = patterned(pages * page_size(), pages);
-			u64 t = perf_now();
+			int s = create(dev, "probe");
 
 			ASSERT_LE(0, s);
-			ASSERT_LE(0, fd);
 			t = perf_now();
 			ASSERT_EQ(0, preserve(s, fd, 1));
 			t = perf_now() - t;
-			close(fd);
 			close(s);
-			if (round)
-				perf_point(&c, pages, t);
 		}
+		perf_point(&c, pages, t);
+		close(fd);
 	}
 	close(dev);
 	expect_order(_metadata, &c, 1);
+}
+
+KHO_TEST_WHERE(p1, memfds_by_size, not_here())
+{
+	memfds(_metadata, "preserve.memfd", 1);
+}
+
+KHO_TEST_WHERE(p1, memfds_of_huge_pages, not_here())
+{
+	if (kho_write(SHMEM_HUGE, "always"))
+		SKIP(return, "memfds of this kernel have no huge pages");
+	memfds(_metadata, "preserve.memfd_huge", 512);
+	EXPECT_EQ(0, kho_write(SHMEM_HUGE, "never"));
 }
 
 /* of some calls: now and then one makes room for those that follow */

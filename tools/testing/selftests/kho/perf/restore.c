@@ -25,7 +25,7 @@
 	.cmdline = "kho=on liveupdate=on",					\
 	/* see payloads[] */							\
 	.steps = "boot\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\n"	\
-		 "kexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec kho=off\n"
+		 "kexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec\nkexec kho=off\n"
 
 KHO_SCENARIO(exact) = {
 	KHO_SCENARIO_HEAD,
@@ -44,16 +44,17 @@ KHO_SCENARIO(clocked) = {
 /**
  * struct payload - what a generation hands over
  * @name: of its series
- * @kind: of the module's objects, "memfd" for one that live update preserves; or NULL
+ * @kind: of the module's objects, "memfd" for those that live update preserves; or NULL
  * @nr: how many
  * @n: the size of each: order, or pages
  * @scattered: with free memory between them
+ * @huge: of huge pages
  */
 static const struct payload {
 	const char *name, *kind;
 	int nr;
 	unsigned long n;
-	bool scattered;
+	bool scattered, huge;
 } payloads[] = {
 	/* the cold boot's image is another than those behind it */
 	{ .name = "warm_up" },
@@ -70,6 +71,8 @@ static const struct payload {
 	{ .name = "vmalloc.4096", .kind = "vmalloc", .nr = 1, .n = 4096 },
 	{ .name = "memfd.4096", .kind = "memfd", .nr = 1, .n = 4096 },
 	{ .name = "memfd.16384", .kind = "memfd", .nr = 1, .n = 16384 },
+	{ .name = "memfd_huge.16384", .kind = "memfd", .nr = 1, .n = 16384, .huge = true },
+	{ .name = "memfds.64", .kind = "memfd", .nr = 64, .n = 64 },
 	/* to a kernel that KHO is off in; it takes what comes nevertheless */
 	{ .name = "off" },
 };
@@ -77,6 +80,8 @@ static const struct payload {
 #define EMPTY		1
 #define PAYLOADS	((int)ARRAY_SIZE(payloads))
 #define GROUP		"restore"
+#define FILES_MAX	64
+#define SHMEM_HUGE	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 /* what is reserved one by one among others that are is moved aside for each: no worse */
 #define WORST		2.15
 
@@ -236,7 +241,7 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 	static const char * const memfds[] = { "empty", "memfd.4096", "memfd.16384" };
 	static const double nr_pages[] = { 0, 4096, 16384 };
 	int gen = kho_generation(), of = gen - 1;
-	u64 reboot, shutdown;
+	u64 kexec, reboot, shutdown;
 	struct moments m;
 	struct kho_blob b;
 
@@ -250,9 +255,11 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 	if (gen) {
 		ASSERT_EQ(0, producer("self"));
 		reboot = told("reboot ");
+		kexec = told("kexec ");
 		shutdown = told("shutdown ");
 		ASSERT_TRUE(moments(&m));
 		ASSERT_LT(0, reboot);
+		ASSERT_LE(kexec, reboot);
 		ASSERT_LT(reboot, shutdown);
 		ASSERT_LT(shutdown, m.clock);
 		ASSERT_LT(m.clock, m.memory);
@@ -261,11 +268,15 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 		ASSERT_LT(m.init, began);
 		costs.boot[of] = to_unit(began - shutdown);
 		tell("boot", payloads[of].name, costs.boot[of]);
-		/* of the time that nobody runs in: devices are taken down; the next kernel is
-		 * copied, verified and unpacked; it boots: memory management, the rest of
-		 * the kernel, drivers; init gets here
+		/* of the time that nobody runs in: what live update preserves is frozen;
+		 * devices are taken down; the next kernel is copied, verified and unpacked; it
+		 * boots: memory management, the rest of the kernel, drivers; init gets here
 		 */
-		tell("blackout", payloads[of].name, to_unit(began - reboot));
+		if (kexec)
+			tell("blackout.freeze", payloads[of].name, to_unit(reboot - kexec));
+		else
+			printf("# no kprobes: the blackout is without what is frozen\n");
+		tell("blackout", payloads[of].name, to_unit(began - (kexec ?: reboot)));
 		tell("blackout.shutdown", payloads[of].name, to_unit(shutdown - reboot));
 		tell("blackout.jump", payloads[of].name, to_unit(m.clock - shutdown));
 		tell("blackout.kernel", payloads[of].name, to_unit(m.init - m.clock));
@@ -284,40 +295,58 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 	grows_with(_metadata, "boot.memfd", "pages", memfds, nr_pages, ARRAY_SIZE(memfds));
 }
 
-static void restore_memfd(struct __test_metadata *_metadata, const struct payload *p)
+/* what came in it, and what its pages cost whoever touches them first; returns that */
+static u64 look_into(struct __test_metadata *_metadata, const struct payload *p, int fd, u64 from)
 {
 	size_t size = p->n * getpagesize();
-	u64 t, reboot, sum = 0;
-	int dev = device(), s, fd;
-	u64 *mem, bad;
+	u64 t, bad, sum = 0, *mem;
+
+	mem = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, kho_pattern_check(mem, getpagesize(), p->n, &bad));
+	/* the longest that whoever the memory belongs to does not run */
+	if (from)
+		tell("blackout.first_byte", p->name, to_unit(perf_counter() - from));
+	t = perf_now();
+	for (size_t at = 0; at < size / sizeof(*mem); at += getpagesize() / sizeof(*mem))
+		sum += mem[at];
+	t = perf_now() - t;
+	/* a pattern that adds up to nothing came as nothing */
+	EXPECT_NE(0, sum);
+	munmap(mem, size);
+	return t;
+}
+
+static void restore_memfds(struct __test_metadata *_metadata, const struct payload *p)
+{
+	static u64 retrieved[FILES_MAX], touched[FILES_MAX];
+	int dev = device(), s, fd[FILES_MAX];
+	char name[64];
+	u64 t, from;
 
 	ASSERT_LE(0, dev);
 	ASSERT_EQ(0, producer("self"));
-	reboot = told("reboot ");
+	from = told("kexec ") ?: told("reboot ");
 	t = perf_now();
 	s = retrieve_session(dev, "perf");
 	tell("session", p->name, perf_now() - t);
 	ASSERT_LE(0, s);
-	t = perf_now();
-	fd = retrieve(s, 1);
-	tell("retrieve", p->name, perf_now() - t);
-	ASSERT_LE(0, fd);
-	mem = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, mem);
-	/* the longest that whoever the memory belongs to does not run */
-	EXPECT_EQ(0, kho_pattern_check(mem, getpagesize(), p->n, &bad));
-	tell("blackout.first_byte", p->name, to_unit(perf_counter() - reboot));
-	t = perf_now();
-	for (size_t at = 0; at < size / sizeof(*mem); at += getpagesize() / sizeof(*mem))
-		sum += mem[at];
-	tell("first_touch", p->name, perf_now() - t);
-	/* a pattern that adds up to nothing came as nothing */
-	EXPECT_NE(0, sum);
-	munmap(mem, size);
+	for (int i = 0; i < p->nr; i++) {
+		t = perf_now();
+		fd[i] = retrieve(s, i + 1);
+		retrieved[i] = perf_now() - t;
+		ASSERT_LE(0, fd[i]);
+		touched[i] = look_into(_metadata, p, fd[i], i ? 0 : from);
+	}
+	snprintf(name, sizeof(name), "retrieve.%s", p->name);
+	perf_tell(GROUP, name, retrieved, p->nr);
+	snprintf(name, sizeof(name), "first_touch.%s", p->name);
+	perf_tell(GROUP, name, touched, p->nr);
 	t = perf_now();
 	EXPECT_EQ(0, finish(s, 0));
 	tell("finish", p->name, perf_now() - t);
-	close(fd);
+	for (int i = 0; i < p->nr; i++)
+		close(fd[i]);
 	close(s);
 	close(dev);
 }
@@ -332,7 +361,7 @@ KHO_TEST_WHERE(p1, restore, not_here() ?: not_handed_over())
 	if (!gen || !p->kind)
 		SKIP(return, "nothing was handed over");
 	if (!strcmp(p->kind, "memfd")) {
-		restore_memfd(_metadata, p);
+		restore_memfds(_metadata, p);
 		return;
 	}
 	ASSERT_EQ(0, no_module);
@@ -346,19 +375,28 @@ KHO_TEST_WHERE(p1, restore, not_here() ?: not_handed_over())
 }
 
 /* somebody has the session open until the kexec comes */
-static void hold_memfd(struct __test_metadata *_metadata, const struct payload *p)
+static void hold_memfds(struct __test_metadata *_metadata, const struct payload *p)
 {
 	int fds[2], s, fd, dev;
 	char c = 0;
 
+	/* machines have no other memfds by then, and each kernel begins without */
+	if (p->huge)
+		ASSERT_EQ(0, kho_write(SHMEM_HUGE, "always"));
 	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
 	if (!fork()) {
 		close(STDOUT_FILENO);
 		close(STDERR_FILENO);
 		dev = device();
 		s = dev < 0 ? dev : create(dev, "perf");
-		fd = patterned(p->n * getpagesize(), p->n);
-		if (s < 0 || fd < 0 || preserve(s, fd, 1) || write(fds[1], "", 1) != 1)
+		if (s < 0)
+			_exit(1);
+		for (int i = 0; i < p->nr; i++) {
+			fd = patterned(p->n * getpagesize(), p->n);
+			if (fd < 0 || preserve(s, fd, i + 1))
+				_exit(1);
+		}
+		if (write(fds[1], "", 1) != 1)
 			_exit(1);
 		for (;;)
 			pause();
@@ -376,7 +414,7 @@ KHO_TEST_WHERE(p1, preserve_for_the_next, not_here() ?: kho_why_not())
 	if (gen >= PAYLOADS || !p->kind)
 		SKIP(return, "nothing is handed over to the next");
 	if (!strcmp(p->kind, "memfd")) {
-		hold_memfd(_metadata, p);
+		hold_memfds(_metadata, p);
 		return;
 	}
 	ASSERT_EQ(0, no_module);
