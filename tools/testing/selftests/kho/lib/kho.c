@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/magic.h>
 
@@ -477,4 +478,39 @@ int kho_state_load(const char *name, unsigned int generation,
 		return -ENXIO;
 	snprintf(path, sizeof(path), "%s/%u/%s", dir, generation, name);
 	return kho_read_file(path, blob);
+}
+
+/**
+ * kho_stay() - have something done by a process that stays
+ * @hold: does it: what it holds is held until the process is killed or the kernel ends
+ * @arg: for @hold
+ * @pid: whose it is; who was killed before it could answer is to be waited for
+ *
+ * Return: what @hold returned, 0 or a negative errno; -ECHILD if it did not get to that
+ */
+int kho_stay(int (*hold)(void *arg), void *arg, pid_t *pid)
+{
+	int fds[2], err;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	*pid = fork();
+	if (!*pid) {
+		/* who waits for the end of what is said does not wait for this one */
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		err = hold(arg);
+		if (write(fds[1], &err, sizeof(err)) != sizeof(err) || err)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	err = *pid < 0 ? -errno : 0;
+	close(fds[1]);
+	if (!err && read(fds[0], &err, sizeof(err)) != sizeof(err))
+		err = -ECHILD;
+	else if (*pid > 0 && err)
+		waitpid(*pid, NULL, 0);
+	close(fds[0]);
+	return err;
 }

@@ -12,6 +12,7 @@
 
 #include <linux/kernel-page-flags.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "steps.h"
 #include "types.h"
@@ -47,6 +48,7 @@ struct kho_blob {
 
 /* kho.c: files, command line, what kind of boot this is */
 int kho_read_file(const char *path, struct kho_blob *blob);
+int kho_stay(int (*hold)(void *arg), void *arg, pid_t *pid);
 int kho_read_file_at(int dirfd, const char *name, size_t chunk,
 		     struct kho_blob *blob);
 int kho_write(const char *path, const char *text);

@@ -374,47 +374,37 @@ KHO_TEST_WHERE(p1, restore, not_here() ?: not_handed_over())
 		EXPECT_EQ(0, producer("put o%d", i));
 }
 
-/* somebody has the session open until the kexec comes */
-static void hold_memfds(struct __test_metadata *_metadata, const struct payload *p)
+/* the session is open until the kexec comes */
+static int preserve_memfds(void *arg)
 {
-	int fds[2], s, fd, dev;
-	char c = 0;
+	const struct payload *p = arg;
+	int dev, s, err = 0;
 
-	/* machines have no other memfds by then, and each kernel begins without */
+	/* there are no other memfds by then, and each kernel begins without */
 	if (p->huge)
-		ASSERT_EQ(0, kho_write(SHMEM_HUGE, "always"));
-	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
-	if (!fork()) {
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		dev = device();
-		s = dev < 0 ? dev : create(dev, "perf");
-		if (s < 0)
-			_exit(1);
-		for (int i = 0; i < p->nr; i++) {
-			fd = patterned(p->n * getpagesize(), p->n);
-			if (fd < 0 || preserve(s, fd, i + 1))
-				_exit(1);
-		}
-		if (write(fds[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
+		err = kho_write(SHMEM_HUGE, "always");
+	dev = device();
+	s = dev < 0 ? dev : create(dev, "perf");
+	if (s < 0)
+		return s;
+	for (int i = 0; i < p->nr && !err; i++) {
+		int fd = patterned(p->n * getpagesize(), p->n);
+
+		err = fd < 0 ? -errno : preserve(s, fd, i + 1);
 	}
-	close(fds[1]);
-	EXPECT_EQ(1, read(fds[0], &c, 1));
-	close(fds[0]);
+	return err;
 }
 
 KHO_TEST_WHERE(p1, preserve_for_the_next, not_here() ?: kho_why_not())
 {
 	int gen = kho_generation();
 	const struct payload *p = &payloads[gen];
+	pid_t pid;
 
 	if (gen >= PAYLOADS || !p->kind)
 		SKIP(return, "nothing is handed over to the next");
 	if (!strcmp(p->kind, "memfd")) {
-		hold_memfds(_metadata, p);
+		ASSERT_EQ(0, kho_stay(preserve_memfds, (void *)p, &pid));
 		return;
 	}
 	ASSERT_EQ(0, no_module);

@@ -401,50 +401,36 @@ KHO_TEST_WHERE(l6, a_file_that_finds_no_memory_is_not_preserved,
 
 /* a node that has no more */
 
-/* take a node's memory but for some pages; a byte comes when it is done */
-static pid_t exhaust(int nid, long keep, int *ready)
+/* take the second node's memory but for some pages */
+static int exhaust(void *arg __maybe_unused)
 {
 	struct bitmask *mask = numa_allocate_nodemask();
 	long page = page_size(), room, all, cma;
-	int fds[2];
-	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	pid = fork();
-	if (pid) {
-		close(fds[1]);
-		*ready = fds[0];
-		return pid;
-	}
 	kho_write("/proc/self/oom_score_adj", "1000");
-	numa_bitmask_setbit(mask, nid);
+	numa_bitmask_setbit(mask, 1);
 	if (set_mempolicy(MPOL_BIND, mask->maskp, mask->size + 1))
-		_exit(1);
-	while (!kho_node_free(nid, &all, &cma) && (room = all - keep) > 0) {
+		return -errno;
+	while (!kho_node_free(1, &all, &cma) && (room = all - KEEP) > 0) {
 		long n = room > 512 ? room / 2 : room;
 		char *p = mmap(NULL, n * page, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (p == MAP_FAILED)
-			_exit(1);
+			return -errno;
 		madvise(p, n * page, MADV_NOHUGEPAGE);
 		for (long i = 0; i < n; i++)
 			p[i * page] = 1;
 	}
-	if (write(fds[1], "", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	return 0;
 }
 
 KHO_TEST_WHERE(r16, a_node_without_memory, SCENARIO("node") ?: not_here() ?: no_map())
 {
-	int ready = -1, err = 0, nr = 0, single = 0, initrd = memfd_create("none", MFD_CLOEXEC);
+	int err = 0, nr = 0, single = 0, initrd = memfd_create("none", MFD_CLOEXEC);
 	struct kho_map was;
 	cpu_set_t there;
 	pid_t pid;
-	char c;
 
 	ASSERT_EQ(0, no_module);
 	ASSERT_EQ(0, ftruncate(initrd, page_size()));
@@ -462,9 +448,7 @@ KHO_TEST_WHERE(r16, a_node_without_memory, SCENARIO("node") ?: not_here() ?: no_
 	ASSERT_EQ(0, producer("new before pages 500 1"));
 	ASSERT_EQ(0, producer("fill before 11"));
 	ASSERT_EQ(0, producer("preserve before"));
-	pid = exhaust(1, KEEP, &ready);
-	ASSERT_LT(0, pid);
-	ASSERT_EQ(1, read(ready, &c, 1));
+	ASSERT_EQ(0, kho_stay(exhaust, NULL, &pid));
 	read_map(_metadata);
 	was = map;
 	memset(&map, 0, sizeof(map));
@@ -514,33 +498,12 @@ KHO_TEST_WHERE(r16, a_node_without_memory, SCENARIO("node") ?: not_here() ?: no_
 static pid_t eater[EATERS];
 static int eaters, eaten;
 
-static pid_t eat(void)
+static int eat(void *arg __maybe_unused)
 {
-	pid_t pid;
-	int fds[2];
-	char c;
-
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		char *p;
-
-		/* the first to be killed */
-		kho_write("/proc/self/oom_score_adj", "1000");
-		p = mmap(NULL, EATER_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (p == MAP_FAILED || write(fds[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	/* it is there, or is one of those who were killed */
-	if (read(fds[0], &c, 1) < 0)
-		pid = -errno;
-	close(fds[0]);
-	return pid;
+	/* the first to be killed */
+	kho_write("/proc/self/oom_score_adj", "1000");
+	return mmap(NULL, EATER_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
 /* how many of them are gone, each by a kill; negative if one went otherwise */
@@ -566,12 +529,12 @@ static int exhaust_all(void)
 	long all = 0, cma;
 
 	while (!kho_node_free(0, &all, &cma) && all > REST && eaters < EATERS) {
-		pid_t pid = eat();
-		int gone;
+		int gone, err = kho_stay(eat, NULL, &eater[eaters]);
 
-		if (pid < 0)
-			return pid;
-		eater[eaters++] = pid;
+		/* it is there, or is one of those who were killed */
+		if (err && err != -ECHILD)
+			return err;
+		eaters++;
 		gone = reap();
 		if (gone)
 			return gone < 0 ? gone : 0;
@@ -579,31 +542,12 @@ static int exhaust_all(void)
 	return eaters < EATERS ? 0 : -E2BIG;
 }
 
-/* by somebody who stays: a session lives as long as it is open; the errno */
-static int preserve_and_stay(int fd, int *err)
+/* a session lives as long as it is open */
+static int preserve_memfd(void *fd)
 {
-	int fds[2];
-	char c;
+	int dev = device(), s = dev < 0 ? dev : create(dev, "all");
 
-	*err = -EINPROGRESS;
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	if (!fork()) {
-		int dev = device(), s = dev < 0 ? dev : create(dev, "all");
-
-		*err = s < 0 ? s : preserve(s, fd, 1);
-		close(STDOUT_FILENO);
-		close(STDERR_FILENO);
-		if (write(fds[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &c, 1) != 1)
-		*err = -ECHILD;
-	close(fds[0]);
-	return *err;
+	return s < 0 ? s : preserve(s, *(int *)fd, 1);
 }
 
 static void what_was_preserved_came(struct __test_metadata *_metadata)
@@ -636,8 +580,9 @@ KHO_TEST_WHERE(r16, memory_that_is_exhausted,
 	       SCENARIO("all") ?: not_here() ?: no_map() ?: access(DEVICE, F_OK) ?
 	       "live update is off" : NULL)
 {
-	int err = 0, fd, *stays, i = 0, initrd;
+	int err = 0, fd, i = 0, initrd;
 	struct kho_map was;
+	pid_t stays;
 
 	ASSERT_EQ(0, no_module);
 	if (kho_generation()) {
@@ -646,8 +591,6 @@ KHO_TEST_WHERE(r16, memory_that_is_exhausted,
 	}
 	/* whoever looks is not who is killed */
 	ASSERT_EQ(0, kho_write("/proc/self/oom_score_adj", "-1000"));
-	stays = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, stays);
 	fd = patterned(FILE_SIZE, 22);
 	ASSERT_LE(0, fd);
 	initrd = kho_next_initrd();
@@ -679,7 +622,7 @@ KHO_TEST_WHERE(r16, memory_that_is_exhausted,
 		TH_LOG("pages that are there, to be preserved: %s", strerror(-err));
 	}
 	ASSERT_EQ(0, exhaust_all());
-	err = preserve_and_stay(fd, stays);
+	err = kho_stay(preserve_memfd, &fd, &stays);
 	EXPECT_EQ(0, err) {
 		TH_LOG("a memfd that is there, to be preserved: %s", strerror(-err));
 	}
@@ -785,41 +728,30 @@ KHO_TEST_WHERE(l6, a_group_keeps_to_its_limit,
 
 /* no two free pages are neighbours */
 
-/* every second page of most of memory, held by somebody who stays */
-static int fragment(void)
+/* every second page of most of memory */
+static int fragment(void *arg __maybe_unused)
 {
 	long page = page_size(), n = 0;
 	u64 kib = 0;
-	int fds[2], fd;
-	char c, *p;
+	char *p;
+	int fd;
 
-	if (kho_meminfo("MemAvailable", &kib) || pipe2(fds, O_CLOEXEC))
+	if (kho_meminfo("MemAvailable", &kib))
 		return -EIO;
 	n = (kib - (64 << 10)) * 1024 / page;
-	if (fork()) {
-		close(fds[1]);
-		n = read(fds[0], &c, 1);
-		close(fds[0]);
-		return n == 1 ? 0 : -ECHILD;
-	}
-	close(STDOUT_FILENO);
-	close(STDERR_FILENO);
 	kho_write("/proc/self/oom_score_adj", "1000");
 	/* a file, for holes in one are no mappings of their own */
 	fd = memfd_create("fragments", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, n * page))
-		_exit(1);
+		return -errno;
 	p = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	/* whoever compacts leaves them where they are */
 	if (p == MAP_FAILED || mlock(p, n * page))
-		_exit(1);
+		return -errno;
 	for (long i = 0; i < n; i += 2)
 		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i * page, page))
-			_exit(1);
-	if (write(fds[1], "", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+			return -errno;
+	return 0;
 }
 
 KHO_TEST_WHERE(r13, fragments_came, SCENARIO("fragments") ?: not_here() ?: no_producer())
@@ -839,9 +771,11 @@ KHO_TEST_WHERE(r13, fragments_came, SCENARIO("fragments") ?: not_here() ?: no_pr
 
 KHO_TEST_WHERE(r13, fragments_are_preserved, SCENARIO("fragments") ?: not_here() ?: no_producer())
 {
+	pid_t pid;
+
 	ASSERT_EQ(0, no_module);
 	ASSERT_EQ(0, kho_write("/proc/sys/vm/compact_unevictable_allowed", "0"));
-	ASSERT_EQ(0, fragment());
+	ASSERT_EQ(0, kho_stay(fragment, NULL, &pid));
 	for (int i = 0; i < OBJECTS; i++) {
 		ASSERT_EQ(0, producer("new f%d folio 0", i));
 		EXPECT_EQ(0, producer("fill f%d %d", i, 100 * kho_generation() + i));
