@@ -299,8 +299,8 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "-accel");
 	/* a large cache keeps the translations of the kernels before, a small one not enough */
 	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :
-	    d->flags & KHO_SC_PARALLEL ? ",tb-size=15" :
-	    ",tb-size=15,thread=single");
+	    d->flags & KHO_SC_PARALLEL ? ",tb-size=20" :
+	    ",tb-size=20,thread=single");
 	arg(&a, "-cpu");
 	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
 	    exact ? arch.cpu_exact : arch.cpu);
