@@ -72,7 +72,7 @@ debug: kernel all
 	@mkdir -p $(RESULTS)
 	@set --; while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < build/debug; \
 	build/khotest run "$$@" --kernel "$$(cat build/kernel)" --results $(RESULTS) \
-		conformance.debug conformance.model.debug > $(RESULTS)/ktap.log
+		conformance.debug conformance.model.debug stress.chains.debug > $(RESULTS)/ktap.log
 
 check:
 	@scripts/provide packages $(PACKAGES) $(CHECK_PACKAGES)
