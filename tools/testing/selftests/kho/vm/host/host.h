@@ -210,6 +210,10 @@ int results_close(const char *status);
 bool results_broken(void);
 json_t *results_load(const char *of, char **path);
 int results_show(const char *dir);
+
+/* schema.c; the schema's file, as it was when this was built */
+extern const char results_schema[], results_schema_end[];
+bool schema_refuses(json_t *doc, char *why, size_t size);
 json_t *text(const char *s);
 double now(void);
 

@@ -683,11 +683,9 @@ int results_close(const char *status)
 	return verdict(status);
 }
 
-/* what every reader counts on, or why it is not there */
-static const char *not_results(json_t *root)
+/* why a document is no results, NULL if it is */
+static const char *not_results(json_t *root, char *why, size_t size)
 {
-	static const char * const strings[] = { "status", "verdict", "start_time" };
-	static const char * const arrays[] = { "scenarios", "results", "measurements" };
 	json_t *schema = json_object_get(root, "schema");
 
 	if (!json_is_object(root))
@@ -696,13 +694,7 @@ static const char *not_results(json_t *root)
 		return "no \"schema\": not results of this suite";
 	if (json_integer_value(schema) != SCHEMA_VERSION)
 		return "of another schema than this khotest knows";
-	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
-		if (!json_is_string(json_object_get(root, strings[i])))
-			return "no string \"status\", \"verdict\" or \"start_time\"";
-	for (size_t i = 0; i < ARRAY_SIZE(arrays); i++)
-		if (!json_is_array(json_object_get(root, arrays[i])))
-			return "no list \"scenarios\", \"results\" or \"measurements\"";
-	return json_is_object(json_object_get(root, "kernel")) ? NULL : "no object \"kernel\"";
+	return schema_refuses(root, why, size) ? why : NULL;
 }
 
 /**
@@ -714,6 +706,7 @@ static const char *not_results(json_t *root)
  */
 json_t *results_load(const char *of, char **path)
 {
+	char wrong[512];
 	struct stat st;
 	json_error_t e;
 	json_t *root;
@@ -729,7 +722,7 @@ json_t *results_load(const char *of, char **path)
 		complain("%s", e.text);
 	if (!root)
 		return NULL;
-	why = not_results(root);
+	why = not_results(root, wrong, sizeof(wrong));
 	if (!why)
 		return root;
 	complain("%s: %s", *path, why);
