@@ -95,6 +95,7 @@ struct options {
  * struct kernel - the image under test
  * @path: its file
  * @release: as its header says
+ * @sha256: of the image, "" if nobody could say
  * @size: bytes
  * @config: its configuration, NULL if it could not be found
  * @config_from: where that was found
@@ -102,6 +103,7 @@ struct options {
 struct kernel {
 	const char *path;
 	char release[128];
+	char sha256[65];
 	u64 size;
 	char *config;
 	char config_from[512];
@@ -162,6 +164,10 @@ int shrink(int argc, char **argv);
 
 /* compare.c */
 int compare(int argc, char **argv);
+
+/* export.c */
+int export_kcidb(int argc, char **argv);
+int export_junit(int argc, char **argv);
 
 /* coverage.c */
 int coverage_show(const char *dir);

@@ -36,9 +36,9 @@ static u32 le32(const unsigned char *p)
 	return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
 }
 
-/* run a decompressor over bytes; what it gives, up to a bound */
-static char *unpack(const char *tool, const unsigned char *in, size_t len,
-		    size_t max, size_t *out_len)
+/* have a program read bytes; what it gives, up to a bound */
+static char *filter(const char *tool, const char *option, const unsigned char *in,
+		    size_t len, size_t max, size_t *out_len)
 {
 	char name[] = "/tmp/kho-XXXXXX";
 	int in_fd, fds[2], status;
@@ -60,7 +60,7 @@ static char *unpack(const char *tool, const unsigned char *in, size_t len,
 		dup2(in_fd, STDIN_FILENO);
 		dup2(fds[1], STDOUT_FILENO);
 		freopen("/dev/null", "w", stderr);
-		execlp(tool, tool, "-dc", NULL);
+		execlp(tool, tool, option, NULL);
 		_exit(127);
 	}
 	close(in_fd);
@@ -114,6 +114,17 @@ static const char *tool_for(const unsigned char *p, size_t len)
 	return NULL;
 }
 
+/* by what it is, whatever it is called; unknown where nobody can say */
+static void identify(struct kernel *k, const unsigned char *image)
+{
+	size_t n;
+	char *sum = filter("sha256sum", "-b", image, k->size, 1 << 20, &n);
+
+	if (sum && strspn(sum, "0123456789abcdef") == sizeof(k->sha256) - 1)
+		snprintf(k->sha256, sizeof(k->sha256), "%s", sum);
+	free(sum);
+}
+
 /* CONFIG_IKCONFIG: the configuration between two marks within the kernel */
 static char *embedded_config(const unsigned char *image, size_t len)
 {
@@ -129,13 +140,13 @@ static char *embedded_config(const unsigned char *image, size_t len)
 	tool = tool_for(image + off, plen);
 	if (!tool)
 		return NULL;
-	vmlinux = unpack(tool, image + off, plen, IMAGE_MAX, &n);
+	vmlinux = filter(tool, "-dc", image + off, plen, IMAGE_MAX, &n);
 	if (!vmlinux)
 		return NULL;
 	start = memmem(vmlinux, n, "IKCFG_ST", 8);
 	end = start ? memmem(start, n - (start - vmlinux), "IKCFG_ED", 8) : NULL;
 	if (end)
-		config = unpack("gzip", (unsigned char *)start + 8, end - start - 8,
+		config = filter("gzip", "-dc", (unsigned char *)start + 8, end - start - 8,
 				CONFIG_MAX, &m);
 	free(vmlinux);
 	if (config && (!m || strlen(config) != m)) {
@@ -249,6 +260,7 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 			break;
 		k->release[i] = c;
 	}
+	identify(k, image);
 	if (kconfig && !config_file(k, kconfig)) {
 		snprintf(why, size, "%s: not a kernel configuration", kconfig);
 		free(image);

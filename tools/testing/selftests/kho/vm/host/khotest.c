@@ -26,12 +26,15 @@ static const char usage[] =
 "       khotest report RESULTS\n"
 "       khotest compare [--threshold PERCENT] BASE NEW\n"
 "       khotest compare [--threshold PERCENT] --history DIR\n"
+"       khotest kcidb [--origin NAME] [--url URL] RESULTS\n"
+"       khotest junit RESULTS\n"
 "       khotest decode FILE...\n"
 "       khotest decode --map\n"
 "\n"
 "decode prints a blob of debugfs (fdt, sub_fdts/*) and tells what is wrong with it.\n"
 "decode --map prints the preserved-memory map of the kernel that runs here.\n"
 "compare tells what got worse from one run to another, or in a row of runs.\n"
+"kcidb and junit print results as KCIDB I/O v5.3 and as JUnit XML for others to read.\n"
 "shrink runs a scenario that fails again and again, to find the fewest generations\n"
 "and operations that still fail, and prints the command that repeats it.\n"
 "run boots the kernel in QEMU once for each scenario and hands over from kernel\n"
@@ -525,6 +528,10 @@ int main(int argc, char **argv)
 		return shrink(argc - 2, argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "compare"))
 		return compare(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "kcidb"))
+		return export_kcidb(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "junit"))
+		return export_junit(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "list"))
 		return list(false);
 	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--programs"))
