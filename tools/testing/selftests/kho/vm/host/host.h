@@ -165,6 +165,9 @@ int shrink(int argc, char **argv);
 /* compare.c */
 int compare(int argc, char **argv);
 
+/* qualify.c */
+int qualify(int argc, char **argv);
+
 /* export.c */
 int export_kcidb(int argc, char **argv);
 int export_junit(int argc, char **argv);

@@ -22,6 +22,7 @@
 static const char usage[] =
 "usage: khotest run --kernel IMAGE [option]... [NAME]...\n"
 "       khotest shrink --kernel IMAGE [option]... NAME\n"
+"       khotest qualify --kernel IMAGE | --deb PACKAGE [option]...\n"
 "       khotest list [--coverage|--programs]\n"
 "       khotest report RESULTS\n"
 "       khotest compare [--threshold PERCENT] BASE NEW\n"
@@ -34,6 +35,7 @@ static const char usage[] =
 "decode prints a blob of debugfs (fdt, sub_fdts/*) and tells what is wrong with it.\n"
 "decode --map prints the preserved-memory map of the kernel that runs here.\n"
 "compare tells what got worse from one run to another, or in a row of runs.\n"
+"qualify says whether a distribution can ship a kernel with KHO, and why not.\n"
 "kcidb and junit print results as KCIDB I/O v5.3 and as JUnit XML for others to read.\n"
 "shrink runs a scenario that fails again and again, to find the fewest generations\n"
 "and operations that still fail, and prints the command that repeats it.\n"
@@ -528,6 +530,8 @@ int main(int argc, char **argv)
 		return shrink(argc - 2, argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "compare"))
 		return compare(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "qualify"))
+		return qualify(argc - 2, argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "kcidb"))
 		return export_kcidb(argc - 2, argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "junit"))

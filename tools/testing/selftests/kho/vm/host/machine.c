@@ -243,9 +243,15 @@ static void keep_tail(json_t *list, const char *dir, const char *name)
 	snprintf(path, sizeof(path), "tail of %s:", name);
 	json_array_append_new(list, text(path));
 	for (line = strtok_r(buf, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save))
+	     line = strtok_r(NULL, "\n", &save)) {
+		size_t len = strlen(line);
+
+		/* as a terminal has it */
+		if (len && line[len - 1] == '\r')
+			line[len - 1] = '\0';
 		if (skip-- <= 0)
 			json_array_append_new(list, text(line));
+	}
 }
 
 static void kernel_log(struct machine *m)
