@@ -274,6 +274,35 @@ TEST(ktap_value_keeps_every_digit)
 	json_decref(v);
 }
 
+TEST(ktap_more_samples)
+{
+	static const struct {
+		const char *diag;
+		int is;
+		size_t n;
+	} t[] = {
+		{ "kho: more name=a.b samples=1,2,3", 1, 3 },
+		{ "kho: more name=a.b samples=", 1, 0 },
+		{ "kho: more name=a.b samples=1,,2", -1, 0 },
+		{ "kho: more name=A samples=1", -1, 0 },
+		{ "kho: more name= samples=1", -1, 0 },
+		{ "kho: more name=a.b", -1, 0 },
+		{ "kho: more name=averyveryverylongname samples=1", -1, 0 },
+		{ "kho: value name=a unit=ns value=1", 0, 0 },
+	};
+	char name[20];
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		json_t *list = NULL;
+
+		EXPECT_EQ(t[i].is, ktap_more(t[i].diag, name, sizeof(name), &list)) {
+			TH_LOG("%s", t[i].diag);
+		}
+		EXPECT_EQ(t[i].n, json_array_size(list));
+		json_decref(list);
+	}
+}
+
 TEST(ktap_facts_of_the_environment)
 {
 	static const struct {
@@ -407,8 +436,9 @@ TEST(sizes_on_the_command_line)
 
 TEST(numbers_of_lines_add_up)
 {
-	static const char text[] = "Node 0, zone    DMA32\n  pages free     7\n        managed  12\n"
-		"  pages free_of 5\n      count: 3\nnot pages free 9\n  pages free     30";
+	static const char text[] = "Node 0, zone    DMA32\n  pages free     7\n"
+		"        managed  12\n  pages free_of 5\n      count: 3\n"
+		"not pages free 9\n  pages free     30";
 
 	EXPECT_EQ(37, kho_lines_sum(text, "pages free "));
 	EXPECT_EQ(12, kho_lines_sum(text, "managed "));

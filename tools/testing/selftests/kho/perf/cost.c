@@ -207,7 +207,8 @@ KHO_TEST_WHERE(p1, subtrees, not_here())
 	struct perf_curve c = { .name = "add.subtree", .of = "subtrees" };
 	int there = 0, err = 0;
 
-	for (int want = 0; want <= 40; want += 10) {
+	/* until the tree is full but for the one that is added and removed */
+	for (int want = 0; !err; want += 10) {
 		char name[32];
 
 		while (there < want && !err) {
@@ -215,10 +216,17 @@ KHO_TEST_WHERE(p1, subtrees, not_here())
 			err = producer("add s%d probe.%d 1", there, there);
 			there++;
 		}
-		ASSERT_EQ(0, err);
-		snprintf(name, sizeof(name), "subtree.%d", want);
-		perf_point(&c, want + 1,
+		/* it takes no more: the last one, which is not there, and the one before it */
+		if (err) {
+			ASSERT_LT(1, there);
+			EXPECT_EQ(0, producer("put s%d", --there));
+			EXPECT_EQ(0, producer("remove s%d", --there));
+			EXPECT_EQ(0, producer("put s%d", there));
+		}
+		snprintf(name, sizeof(name), err ? "subtree.full" : "subtree.%d", want);
+		perf_point(&c, there + 1,
 			   looped(_metadata, name, "add", "remove", "folio 0", CALLS, "1"));
+		ASSERT_GT(PERF_POINTS, c.n);
 	}
 	while (there--) {
 		EXPECT_EQ(0, producer("remove s%d", there));

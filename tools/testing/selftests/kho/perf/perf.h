@@ -27,6 +27,9 @@
 #define PERF_ROUNDS	20000
 #define PERF_TRIES	7
 
+/* samples of a line of output */
+#define PERF_LINE	200
+
 /* points of a curve, at most */
 #define PERF_POINTS	16
 
@@ -219,9 +222,13 @@ static inline u64 perf_tell_in(const char *group, const char *name, const char *
 		printf(" drift=%.1f", 100 * fabs((double)after - before) / before);
 	printf(" min=%llu p90=%llu p99=%llu p999=%llu max=%llu samples=", s[0],
 	       s[n * 90 / 100], s[n * 99 / 100], s[n * 999LL / 1000], s[n - 1]);
-	/* a line has room for some: the first ones, in the order they came */
-	for (int i = 0; i < n && i < 200; i++)
-		printf("%s%llu", i ? "," : "", sample[i]);
+	/* in the order in which they came; a line has room for some */
+	for (int i = 0; i < n; i++) {
+		if (i && i % PERF_LINE == 0)
+			printf("\n# kho: more name=%s.%s.%s samples=", group,
+			       perf_exact() ? "exact" : "clock", name);
+		printf("%s%llu", i % PERF_LINE ? "," : "", sample[i]);
+	}
 	printf("\n");
 	for (int i = 0; i < n; i++) {
 		int b = s[i] ? 63 - __builtin_clzll(s[i]) : 0;

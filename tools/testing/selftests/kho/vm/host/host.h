@@ -133,6 +133,7 @@ struct ktap_line {
 void ktap_parse(const char *line, struct ktap_line *k);
 bool ktap_noise(const char *diag);
 int ktap_value(const char *diag, json_t **value);
+int ktap_more(const char *diag, char *name, size_t name_size, json_t **list);
 const char *ktap_environment(const char *diag, char *key, size_t key_size);
 void ktap_name(const char *name, char *req, size_t req_size, char *test,
 	       size_t test_size);
@@ -214,6 +215,7 @@ void results_repeat(json_t *scn, const struct scenario *s, const struct options 
 		    unsigned int generations);
 void results_value(json_t *scn, unsigned int generation, const char *release,
 		   const char *test, json_t *value);
+bool results_more(json_t *scn, const char *name, json_t *samples);
 int results_write(bool force);
 int results_close(const char *status);
 bool results_broken(void);

@@ -254,6 +254,35 @@ int ktap_value(const char *diag, json_t **value)
 }
 
 /**
+ * ktap_more() - read more samples of a value that was read before
+ * @diag: a diagnostic's text, without "# "
+ * @name: of the value
+ * @name_size: size of @name in bytes
+ * @list: the samples
+ *
+ * "kho: more name=<a-z0-9_.> samples=<n,...>", for a line has room for some
+ *
+ * Return: 1, 0 for another line, -1 for one that claims to be that and is not
+ */
+int ktap_more(const char *diag, char *name, size_t name_size, json_t **list)
+{
+	static const char tag[] = "kho: more name=", then[] = " samples=";
+	const char *end;
+
+	if (strncmp(diag, tag, strlen(tag)))
+		return 0;
+	diag += strlen(tag);
+	end = strstr(diag, then);
+	if (!end || (size_t)(end - diag) >= name_size)
+		return -1;
+	snprintf(name, name_size, "%.*s", (int)(end - diag), diag);
+	if (!word(name))
+		return -1;
+	*list = samples(end + strlen(then));
+	return *list ? 1 : -1;
+}
+
+/**
  * ktap_environment() - read a fact about the machine that was measured on
  * @diag: a diagnostic's text, without "# "
  * @key: what it is about

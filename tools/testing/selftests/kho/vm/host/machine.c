@@ -326,7 +326,7 @@ static void environment(struct machine *m, const char *key, const char *fact)
 
 static void program_line(struct machine *m, const char *line)
 {
-	char req[32], test[128], key[64];
+	char req[32], test[128], key[128];
 	static struct ktap_line k;
 	const char *fact;
 	json_t *v;
@@ -359,6 +359,12 @@ static void program_line(struct machine *m, const char *line)
 				      m->program, v);
 			return;
 		}
+		if (!is)
+			is = ktap_more(k.reason, key, sizeof(key), &v);
+		if (is > 0 && results_more(m->scn, key, v))
+			return;
+		if (is > 0)
+			is = -1;
 		if (is < 0) {
 			m->failed++;
 			check(m, "", "measurement", ST_FAIL, "",

@@ -19,6 +19,8 @@
 
 #include "host.h"
 
+/* of one value; whoever has more says so by another one */
+#define SAMPLES_MAX	100000
 #define SCHEMA_VERSION	1
 /* how long results.json may be behind, in seconds, and in what it takes to write it */
 #define BEHIND_MAX	2
@@ -463,6 +465,33 @@ void results_value(json_t *scn, unsigned int generation, const char *release,
 	json_object_set_new(value, "program", text(test));
 	json_array_append_new(res.values, value);
 	res.dirty = true;
+}
+
+/**
+ * results_more() - more samples of what was measured last by that name
+ * @scn: its scenario's entry
+ * @name: of the value
+ * @samples: as they came; the reference is taken over
+ *
+ * Return: true if there was such a value
+ */
+bool results_more(json_t *scn, const char *name, json_t *samples)
+{
+	json_t *of = json_object_get(scn, "name"), *v = NULL, *list;
+	size_t n = json_array_size(res.values);
+	bool is = false;
+
+	while (n-- && !is) {
+		v = json_array_get(res.values, n);
+		is = json_object_get(v, "scenario") == of &&
+		     !strcmp(json_string_value(json_object_get(v, "name")), name);
+	}
+	list = is ? json_object_get(v, "samples") : NULL;
+	is = list && json_array_size(list) < SAMPLES_MAX;
+	if (is)
+		json_array_extend(list, samples);
+	json_decref(samples);
+	return is;
 }
 
 /* a machine in order is no verdict: some requirement must have been tested */
