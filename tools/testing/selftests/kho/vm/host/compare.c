@@ -616,19 +616,6 @@ static int compare_history(const char *dir, double percent)
 	return worse ? EX_FAIL : EX_PASS;
 }
 
-static const char usage[] =
-"usage: khotest compare [--threshold PERCENT] [--all] BASE NEW\n"
-"       khotest compare [--threshold PERCENT] --history DIR\n"
-"\n"
-"BASE and NEW are results directories, or their results.json.  What the scenarios\n"
-"perf.* measured is compared, series by series, the worst first.  Counted series\n"
-"(instructions, bytes, pages) are worse beyond 0.5 %, timed ones beyond 5 % where\n"
-"ranks say that it is no chance; --threshold is for both.  Times are corrected by the\n"
-"reference loop's, and what the machine drifted by meanwhile is added to the limit.  --all shows what is the\n"
-"same, too.  --history takes each directory in DIR for a run, by their times, and\n"
-"tells where a series changed most.\n"
-"Exit status: 0 nothing is worse, 1 something is, 2 cannot be compared.\n";
-
 /**
  * compare() - the command "khotest compare"
  * @argc: arguments behind it
@@ -646,10 +633,6 @@ int compare(int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		char *end;
 
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(usage, stdout);
-			return EX_PASS;
-		}
 		if (!strcmp(argv[i], "--all")) {
 			all = true;
 		} else if (!strcmp(argv[i], "--threshold") && i + 1 < argc) {
@@ -664,12 +647,12 @@ int compare(int argc, char **argv)
 			path[n++] = argv[i];
 		} else {
 			complain("what is %s?", argv[i]);
-			fputs(usage, stderr);
+			help_usage("compare", stderr);
 			return EX_CANNOT;
 		}
 	}
 	if (history ? n : n != 2) {
-		fputs(usage, stderr);
+		help_usage("compare", stderr);
 		return EX_CANNOT;
 	}
 	return history ? compare_history(history, percent) :

@@ -283,16 +283,6 @@ static bool is_origin(const char *s)
 	return *s && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(s);
 }
 
-static const char kcidb_usage[] =
-"usage: khotest kcidb [--origin NAME] [--url URL] RESULTS\n"
-"\n"
-"Prints RESULTS, a results directory or its results.json, as KCIDB I/O v5.3: the\n"
-"kernel as checkout and build, each check as a test, each measurement as a test with\n"
-"a number, known issues as issues with their incidents.  Ids are the same for the\n"
-"same check of the same image.  --origin is who submits (kho_suite), --url where the\n"
-"results directory can be read by others (it is file:// else).  Nothing is sent.\n"
-"Exit status: 0 printed, 2 RESULTS cannot be read.\n";
-
 /**
  * export_kcidb() - the command "khotest kcidb"
  * @argc: arguments behind it
@@ -311,10 +301,6 @@ int export_kcidb(int argc, char **argv)
 	int err;
 
 	for (int n = 0; n < argc; n++) {
-		if (!strcmp(argv[n], "--help") || !strcmp(argv[n], "-h")) {
-			fputs(kcidb_usage, stdout);
-			return EX_PASS;
-		}
 		if (!strcmp(argv[n], "--origin") && n + 1 < argc) {
 			k.origin = argv[++n];
 		} else if (!strcmp(argv[n], "--url") && n + 1 < argc) {
@@ -323,12 +309,12 @@ int export_kcidb(int argc, char **argv)
 			from = argv[n];
 		} else {
 			complain("what is %s?", argv[n]);
-			fputs(kcidb_usage, stderr);
+			help_usage("kcidb", stderr);
 			return EX_CANNOT;
 		}
 	}
 	if (!from) {
-		fputs(kcidb_usage, stderr);
+		help_usage("kcidb", stderr);
 		return EX_CANNOT;
 	}
 	if (!is_origin(k.origin) || strlen(k.origin) > 32) {
@@ -438,13 +424,6 @@ static void junit_case(json_t *check)
 	free(log);
 }
 
-static const char junit_usage[] =
-"usage: khotest junit RESULTS\n"
-"\n"
-"Prints RESULTS, a results directory or its results.json, as JUnit XML: a suite for\n"
-"each scenario, a case for each check.  A known issue is a skipped case with its name.\n"
-"Exit status: 0 printed, 2 RESULTS cannot be read.\n";
-
 /**
  * export_junit() - the command "khotest junit"
  * @argc: arguments behind it
@@ -454,14 +433,13 @@ static const char junit_usage[] =
  */
 int export_junit(int argc, char **argv)
 {
-	bool help = argc == 1 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"));
 	json_t *root, *s, *check;
 	size_t i, j;
 	char *path;
 
 	if (argc != 1 || *argv[0] == '-') {
-		fputs(junit_usage, help ? stdout : stderr);
-		return help ? EX_PASS : EX_CANNOT;
+		help_usage("junit", stderr);
+		return EX_CANNOT;
 	}
 	root = results_load(argv[0], &path);
 	if (!root)

@@ -166,6 +166,17 @@ int shrink(int argc, char **argv);
 /* compare.c */
 int compare(int argc, char **argv);
 
+/* khotest.c: commands */
+int run_command(int argc, char **argv);
+int list_command(int argc, char **argv);
+int report_command(int argc, char **argv);
+int decode_command(int argc, char **argv);
+
+/* help.c */
+int command_run(int argc, char **argv);
+int help(int argc, char **argv);
+void help_usage(const char *name, FILE *f);
+
 /* qualify.c */
 int qualify(int argc, char **argv);
 

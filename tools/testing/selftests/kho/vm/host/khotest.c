@@ -19,52 +19,6 @@
 #include "../../lib/live.h"
 #include "host.h"
 
-static const char usage[] =
-"usage: khotest run --kernel IMAGE [option]... [NAME]...\n"
-"       khotest shrink --kernel IMAGE [option]... NAME\n"
-"       khotest qualify --kernel IMAGE | --deb PACKAGE [option]...\n"
-"       khotest list [--coverage|--programs]\n"
-"       khotest report RESULTS\n"
-"       khotest compare [--threshold PERCENT] BASE NEW\n"
-"       khotest compare [--threshold PERCENT] --history DIR\n"
-"       khotest kcidb [--origin NAME] [--url URL] RESULTS\n"
-"       khotest junit RESULTS\n"
-"       khotest decode FILE...\n"
-"       khotest decode --map\n"
-"\n"
-"decode prints a blob of debugfs (fdt, sub_fdts/*) and tells what is wrong with it.\n"
-"decode --map prints the preserved-memory map of the kernel that runs here.\n"
-"compare tells what got worse from one run to another, or in a row of runs.\n"
-"qualify says whether a distribution can ship a kernel with KHO, and why not.\n"
-"kcidb and junit print results as KCIDB I/O v5.3 and as JUnit XML for others to read.\n"
-"shrink runs a scenario that fails again and again, to find the fewest generations\n"
-"and operations that still fail, and prints the command that repeats it.\n"
-"run boots the kernel in QEMU once for each scenario and hands over from kernel\n"
-"to kernel there; nothing is ever kexeced on this machine.  NAME is a scenario's\n"
-"name or a part of it as the dots divide it (\"conformance\", \"chain\"); without\n"
-"NAME all run that need not be asked for.\n"
-"\n"
-"  --kernel IMAGE        kernel under test (bzImage)\n"
-"  --kconfig FILE        its configuration (else looked for beside it and in it)\n"
-"  --also NAME=IMAGE     a kernel that some scenarios go to or come from: previous,\n"
-"                        nokho, variant, debug (see README.md)\n"
-"  --module [NAME=]FILE  kho_producer.ko, built for it or for one of the others\n"
-"  --profile NAME        without NAMEs: quick, or full, which is all, with chains of\n"
-"                        100 kernels, or soak, which is the chains alone, with 1000;\n"
-"                        without a profile all, with chains of 5\n"
-"  --results DIR         directory to make and to leave all in (results/TIME)\n"
-"  --generations N       instead of what the scenario declares\n"
-"  --for TIME            chains go on for so long: 90s, 30m, 8h\n"
-"  --jobs N              machines side by side (one for each CPU)\n"
-"  --append TEXT         more for every kernel command line\n"
-"  --accel NAME          QEMU's accelerator (tcg)\n"
-"  --known-issues FILE   known issues (known-issues.json beside khotest)\n"
-"  --programs DIR        the suite's programs (beside khotest)\n"
-"\n"
-"KTAP comes on stdout, progress and a summary on stderr, results.json and the\n"
-"consoles in the results directory.  KSFT_MACHINE_SLOW=yes stretches deadlines.\n"
-"Exit status: 0 pass, 1 fail, 2 could not start, 4 nothing could run.\n";
-
 /**
  * complain() - tell a person what is wrong
  * @fmt: what, without newline
@@ -334,10 +288,10 @@ static int run_scenarios(int argc, char **argv)
 				o.jobs = v;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			help_usage("run", stdout);
 			return EX_PASS;
 		default:
-			fputs("try khotest --help\n", stderr);
+			fputs("khotest run --help tells which options there are\n", stderr);
 			return EX_CANNOT;
 		}
 	}
@@ -520,34 +474,41 @@ static int print_blobs(char **files __maybe_unused)
 }
 #endif
 
+/* the word that stands before them is an argument to getopt */
+int run_command(int argc, char **argv)
+{
+	return run_scenarios(argc + 1, argv - 1);
+}
+
+int list_command(int argc, char **argv)
+{
+	if (!argc)
+		return list(false);
+	if (argc == 1 && !strcmp(argv[0], "--programs"))
+		return list(true);
+	if (argc == 1 && !strcmp(argv[0], "--coverage"))
+		return coverage_show(own_dir());
+	help_usage("list", stderr);
+	return EX_CANNOT;
+}
+
+int report_command(int argc, char **argv)
+{
+	if (argc == 1 && *argv[0] != '-')
+		return results_show(argv[0]);
+	help_usage("report", stderr);
+	return EX_CANNOT;
+}
+
+int decode_command(int argc, char **argv)
+{
+	if (argc)
+		return print_blobs(argv);
+	help_usage("decode", stderr);
+	return EX_CANNOT;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc > 2 && !strcmp(argv[1], "decode"))
-		return print_blobs(argv + 2);
-	if (argc > 1 && !strcmp(argv[1], "run"))
-		return run_scenarios(argc - 1, argv + 1);
-	if (argc > 2 && !strcmp(argv[1], "shrink"))
-		return shrink(argc - 2, argv + 2);
-	if (argc > 1 && !strcmp(argv[1], "compare"))
-		return compare(argc - 2, argv + 2);
-	if (argc > 1 && !strcmp(argv[1], "qualify"))
-		return qualify(argc - 2, argv + 2);
-	if (argc > 1 && !strcmp(argv[1], "kcidb"))
-		return export_kcidb(argc - 2, argv + 2);
-	if (argc > 1 && !strcmp(argv[1], "junit"))
-		return export_junit(argc - 2, argv + 2);
-	if (argc == 2 && !strcmp(argv[1], "list"))
-		return list(false);
-	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--programs"))
-		return list(true);
-	if (argc == 3 && !strcmp(argv[1], "list") && !strcmp(argv[2], "--coverage"))
-		return coverage_show(own_dir());
-	if (argc == 3 && !strcmp(argv[1], "report"))
-		return results_show(argv[2]);
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		fputs(usage, stdout);
-		return EX_PASS;
-	}
-	fputs(usage, stderr);
-	return EX_CANNOT;
+	return command_run(argc, argv);
 }

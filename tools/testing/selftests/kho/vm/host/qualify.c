@@ -250,17 +250,6 @@ static int run_profile(struct candidate *c, char **more, int nr)
 	return status;
 }
 
-static const char usage[] =
-"usage: khotest qualify [--kernel IMAGE [--config FILE] | --deb PACKAGE...] [--results DIR]\n"
-"                       [option of khotest run]... [NAME]...\n"
-"\n"
-"Says whether a distribution can ship a kernel with KHO: which options it lacks, what\n"
-"the suite finds, and a verdict, on one page, which is DIR/qualification.txt as well.\n"
-"--deb is given once for each package that has a part of it: image, configuration.\n"
-"All else (--profile, --module, --also) is for khotest run.\n"
-"Exit status: 0 qualified, with known issues or without, 1 not qualified, 2 the kernel\n"
-"cannot be read, 4 it cannot be judged.\n";
-
 /* what is ours of the arguments; the rest is for the run; false: complained about */
 static bool take(struct candidate *c, int argc, char **argv, const char **deb, int *nr_deb,
 		 char **more, int *nr)
@@ -293,7 +282,7 @@ static bool take(struct candidate *c, int argc, char **argv, const char **deb, i
 		return false;
 	}
 	if (!*c->image == !*nr_deb) {
-		fputs(usage, stderr);
+		help_usage("qualify", stderr);
 		return false;
 	}
 	if (results)
@@ -325,10 +314,6 @@ int qualify(int argc, char **argv)
 	size_t len;
 	FILE *f;
 
-	if (argc == 1 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))) {
-		fputs(usage, stdout);
-		return EX_PASS;
-	}
 	if (!take(&c, argc, argv, deb, &nr_deb, more, &nr) ||
 	    (nr_deb && !open_packages(&c, deb, nr_deb)))
 		return EX_CANNOT;
