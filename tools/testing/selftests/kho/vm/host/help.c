@@ -83,10 +83,12 @@ static const struct command {
 		list_command,
 	}, {
 		"report", "tell what a run found out",
-		"RESULTS\n",
+		"[--html FILE] RESULTS\n",
 		"Prints the summary of a run again: RESULTS is a results directory, or its\n"
-		"results.json.  Exit status: that of the run; 2 if it cannot be read.\n",
-		"",
+		"results.json.  Exit status: that of the run; 2 if it cannot be read, or the page\n"
+		"cannot be written.\n",
+		"  --html FILE           write a page, too, that a browser opens: failures with their\n"
+		"                        evidence, known issues, chains, histograms and curves\n",
 		report_command,
 	}, {
 		"compare", "tell what got worse from one run to another, or in a row of runs",

@@ -231,7 +231,11 @@ int results_write(bool force);
 int results_close(const char *status);
 bool results_broken(void);
 json_t *results_load(const char *of, char **path);
-int results_show(const char *dir);
+int results_show(const char *dir, const char *html);
+
+/* report.c; parts of the page */
+extern const char report_css[], report_js[];
+int report_html(json_t *root, const char *path);
 
 /* schema.c; the schema's file, as it was when this was built */
 extern const char results_schema[], results_schema_end[];

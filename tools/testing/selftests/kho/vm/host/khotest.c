@@ -495,7 +495,9 @@ int list_command(int argc, char **argv)
 int report_command(int argc, char **argv)
 {
 	if (argc == 1 && *argv[0] != '-')
-		return results_show(argv[0]);
+		return results_show(argv[0], NULL);
+	if (argc == 3 && !strcmp(argv[0], "--html") && *argv[2] != '-')
+		return results_show(argv[2], argv[1]);
 	help_usage("report", stderr);
 	return EX_CANNOT;
 }

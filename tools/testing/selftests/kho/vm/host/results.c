@@ -764,10 +764,11 @@ json_t *results_load(const char *of, char **path)
 /**
  * results_show() - print the summary of an earlier run
  * @dir: its results directory, or the file
+ * @html: the page to write, or NULL
  *
  * Return: exit status, that of the run
  */
-int results_show(const char *dir)
+int results_show(const char *dir, const char *html)
 {
 	char *path;
 	json_t *root = results_load(dir, &path);
@@ -776,6 +777,8 @@ int results_show(const char *dir)
 	if (!root)
 		return EX_CANNOT;
 	show(root);
+	if (html && report_html(root, html))
+		return EX_CANNOT;
 	ver = json_string_value(json_object_get(root, "verdict"));
 	if (!strcmp(ver, "PASS"))
 		return EX_PASS;

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * report.c - what a run found out, on a page that a browser opens
+ *
+ * One file that needs nothing else: all text is in it as HTML, so that it can be read
+ * without scripts; charts are drawn of data in it by Chart.js, which is put in from where
+ * the package libjs-chart.js has it.  What came from a kernel is text, whatever it says.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "kho.h"
+
+#define CHART_JS	"/usr/share/javascript/chart.js/chart.min.js"
+/* points of a chart, and samples of a histogram, at least */
+#define POINTS_MIN	3
+#define SAMPLES_MIN	20
+
+__asm__(".section .rodata\n"
+	"report_css:\n.incbin \"" REPORT_DIR "/report.css\"\n.byte 0\n"
+	"report_js:\n.incbin \"" REPORT_DIR "/report.js\"\n.byte 0\n"
+	".previous\n");
+
+static const char * const states[] = { "PASS", "FAIL", "XFAIL", "SKIP", "MISS", NULL };
+static const char * const none[] = { NULL };
+
+#define STATES	((size_t)5)
+
+static const char *string_of(json_t *of, const char *key)
+{
+	return json_string_value(json_object_get(of, key)) ?: "";
+}
+
+static long long integer_of(json_t *of, const char *key)
+{
+	return json_integer_value(json_object_get(of, key));
+}
+
+static void put(FILE *f, const char *s)
+{
+	for (; *s; s++) {
+		switch (*s) {
+		case '&':
+			fputs("&amp;", f);
+			break;
+		case '<':
+			fputs("&lt;", f);
+			break;
+		case '>':
+			fputs("&gt;", f);
+			break;
+		case '"':
+			fputs("&quot;", f);
+			break;
+		default:
+			fputc(*s, f);
+		}
+	}
+}
+
+static void put_fact(FILE *f, const char *name, const char *value)
+{
+	if (!*value)
+		return;
+	fprintf(f, "<dt>%s</dt><dd>", name);
+	put(f, value);
+	fputs("</dd>\n", f);
+}
+
+/* columns of words, then columns of numbers, then of words again; NULL ends each */
+static void begin_table(FILE *f, const char *label, const char *const *words,
+			const char *const *numbers, const char *const *more)
+{
+	/* whoever has no mouse scrolls it by its arrow keys */
+	fprintf(f, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", label);
+	fputs("<table><thead><tr>", f);
+	for (; *words; words++)
+		fprintf(f, "<th>%s</th>", *words);
+	for (; *numbers; numbers++)
+		fprintf(f, "<th class=\"n\">%s</th>", *numbers);
+	for (; *more; more++)
+		fprintf(f, "<th>%s</th>", *more);
+	fputs("</tr></thead><tbody>\n", f);
+}
+
+static void end_table(FILE *f)
+{
+	fputs("</tbody></table></div>\n", f);
+}
+
+static json_t *scenario_named(json_t *root, const char *name)
+{
+	json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "scenarios"), i, s)
+		if (!strcmp(string_of(s, "name"), name))
+			return s;
+	return NULL;
+}
+
+static void put_head(FILE *f, json_t *root)
+{
+	json_t *kernel = json_object_get(root, "kernel"), *host = json_object_get(root, "host");
+	json_t *totals = json_object_get(root, "totals");
+	char text[256];
+
+	fputs("<header><h1>Kexec HandOver: ", f);
+	put(f, string_of(kernel, "release"));
+	fprintf(f, "</h1>\n<p class=\"verdict %s\" id=\"verdict\">%s</p>\n<p>",
+		string_of(root, "verdict"), string_of(root, "verdict"));
+	for (size_t i = 0; i < STATES; i++)
+		fprintf(f, "%s<span class=\"%s\"><b id=\"total-%s\">%lld</b> %s</span>",
+			i ? ", " : "", states[i], states[i], integer_of(totals, states[i]),
+			states[i]);
+	fputs("</p>\n<dl>\n", f);
+	put_fact(f, "image", string_of(kernel, "image"));
+	put_fact(f, "sha256", string_of(kernel, "sha256"));
+	put_fact(f, "configuration", string_of(kernel, "config"));
+	snprintf(text, sizeof(text), "%s, for %.1f s, %s", string_of(root, "start_time"),
+		 json_number_value(json_object_get(root, "duration")), string_of(root, "status"));
+	put_fact(f, "run", text);
+	snprintf(text, sizeof(text), "%s %s (%s), on %lld CPUs", string_of(host, "qemu"),
+		 string_of(host, "qemu_version"), string_of(host, "accel"),
+		 integer_of(host, "cpus"));
+	put_fact(f, "machines", text);
+	fputs("</dl></header>\n", f);
+}
+
+static bool is(json_t *check, const char *status)
+{
+	return !strcmp(string_of(check, "status"), status);
+}
+
+static void put_failure(FILE *f, json_t *root, json_t *check)
+{
+	json_t *s = scenario_named(root, string_of(check, "scenario")), *line;
+	size_t i;
+
+	fprintf(f, "<details open class=\"failure\"><summary><b class=\"%s\">%s</b> ",
+		string_of(check, "status"), string_of(check, "status"));
+	put(f, string_of(check, "scenario"));
+	fprintf(f, ", generation %lld: ", integer_of(check, "generation"));
+	put(f, string_of(check, "test"));
+	fputs("</summary>\n", f);
+	if (*string_of(check, "reason")) {
+		fputs("<p>", f);
+		put(f, string_of(check, "reason"));
+		fputs("</p>\n", f);
+	}
+	if (json_array_size(json_object_get(check, "evidence"))) {
+		fputs("<pre>", f);
+		json_array_foreach(json_object_get(check, "evidence"), i, line) {
+			put(f, json_string_value(line));
+			fputc('\n', f);
+		}
+		fputs("</pre>\n", f);
+	}
+	if (*string_of(s, "console")) {
+		fputs("<p><a href=\"", f);
+		put(f, string_of(s, "console"));
+		fputs("\">console</a></p>\n", f);
+	}
+	if (*string_of(s, "repeat")) {
+		fputs("<p>again:</p><pre>", f);
+		put(f, string_of(s, "repeat"));
+		fputs("</pre>\n", f);
+	}
+	fputs("</details>\n", f);
+}
+
+static void put_failures(FILE *f, json_t *root)
+{
+	unsigned int n = 0;
+	json_t *check;
+	size_t i;
+
+	fputs("<section id=\"failures\"><h2>Failures</h2>\n", f);
+	json_array_foreach(json_object_get(root, "results"), i, check) {
+		if (!is(check, "FAIL") && !is(check, "MISS"))
+			continue;
+		put_failure(f, root, check);
+		n++;
+	}
+	if (!n)
+		fputs("<p>None.</p>\n", f);
+	fputs("</section>\n", f);
+}
+
+static void put_known(FILE *f, json_t *root)
+{
+	json_t *issues = json_object(), *check, *list;
+	const char *id;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "results"), i, check) {
+		char where[512];
+
+		if (!is(check, "XFAIL"))
+			continue;
+		list = json_object_get(issues, string_of(check, "known_issue"));
+		if (!list) {
+			list = json_array();
+			json_object_set_new(issues, string_of(check, "known_issue"), list);
+		}
+		snprintf(where, sizeof(where), "%s g%lld %s", string_of(check, "scenario"),
+			 integer_of(check, "generation"), string_of(check, "test"));
+		json_array_append_new(list, json_string(where));
+	}
+	fputs("<section id=\"known\"><h2>Known issues</h2>\n", f);
+	if (!json_object_size(issues))
+		fputs("<p>None was seen.</p>\n", f);
+	json_object_foreach(issues, id, list) {
+		fputs("<details class=\"known\"><summary>", f);
+		put(f, id);
+		fprintf(f, " (%zu)</summary>\n<ul>\n", json_array_size(list));
+		json_array_foreach(list, i, check) {
+			fputs("<li>", f);
+			put(f, json_string_value(check));
+			fputs("</li>\n", f);
+		}
+		fputs("</ul></details>\n", f);
+	}
+	json_decref(issues);
+	fputs("</section>\n", f);
+}
+
+static void put_scenarios(FILE *f, json_t *root)
+{
+	static const char * const words[] = { "scenario", "status", NULL };
+	static const char * const numbers[] = {
+		"kernels", "PASS", "FAIL", "XFAIL", "SKIP", "MISS", "seconds", NULL,
+	};
+	json_t *s, *check;
+	size_t i, j;
+
+	fputs("<section id=\"scenarios\"><h2>Scenarios</h2>\n", f);
+	begin_table(f, "scenarios", words, numbers, none);
+	json_array_foreach(json_object_get(root, "scenarios"), i, s) {
+		unsigned int n[STATES] = { };
+
+		json_array_foreach(json_object_get(root, "results"), j, check) {
+			if (strcmp(string_of(check, "scenario"), string_of(s, "name")))
+				continue;
+			for (size_t k = 0; k < STATES; k++)
+				n[k] += is(check, states[k]);
+		}
+		fputs("<tr><th scope=\"row\">", f);
+		put(f, string_of(s, "name"));
+		fprintf(f, "</th><td>%s</td><td class=\"n\">%lld of %lld</td>",
+			string_of(s, "status"), integer_of(s, "generations"),
+			integer_of(s, "generations_planned"));
+		for (size_t k = 0; k < STATES; k++)
+			fprintf(f, "<td class=\"n%s%s\">%u</td>", n[k] ? " " : "",
+				n[k] ? states[k] : "", n[k]);
+		fprintf(f, "<td class=\"n\">%.1f</td></tr>\n",
+			json_number_value(json_object_get(s, "duration")));
+	}
+	end_table(f);
+	fputs("</section>\n", f);
+}
+
+/* each promise that something was checked about */
+static void put_coverage(FILE *f, json_t *root)
+{
+	static const char * const words[] = { "requirement", NULL };
+	json_t *of = json_object(), *check, *row;
+	const char *req;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "results"), i, check) {
+		req = string_of(check, "requirement");
+		if (!*req)
+			continue;
+		row = json_object_get(of, req);
+		if (!row) {
+			row = json_object();
+			json_object_set_new(of, req, row);
+		}
+		json_object_set_new(row, string_of(check, "status"),
+				    json_integer(integer_of(row, string_of(check, "status")) + 1));
+	}
+	fputs("<section id=\"coverage\"><h2>Requirements</h2>\n", f);
+	fprintf(f, "<p><b id=\"requirements\">%zu</b> had checks in this run; ",
+		json_object_size(of));
+	fputs("khotest list --coverage tells what each is.</p>\n", f);
+	fputs("<details><summary>each of them</summary>", f);
+	begin_table(f, "requirements", words, states, none);
+	json_object_foreach(of, req, row) {
+		fprintf(f, "<tr><th scope=\"row\">%s</th>", req);
+		for (i = 0; i < STATES; i++)
+			fprintf(f, "<td class=\"n\">%lld</td>", integer_of(row, states[i]));
+		fputs("</tr>\n", f);
+	}
+	end_table(f);
+	fputs("</details></section>\n", f);
+	json_decref(of);
+}
+
+static json_t *chart_of(json_t *charts, const char *name, const char *unit)
+{
+	json_t *c = json_object_get(charts, name);
+
+	if (!c) {
+		c = json_pack("{s:s,s:s,s:[],s:[]}", "name", name, "unit", unit, "x", "y");
+		json_object_set_new(charts, name, c);
+	}
+	return c;
+}
+
+static void add_point(json_t *chart, double x, json_t *y)
+{
+	json_array_append_new(json_object_get(chart, "x"), json_real(x));
+	json_array_append(json_object_get(chart, "y"), y);
+}
+
+/* those that are worth a chart, as a list */
+static json_t *with_points(json_t *charts)
+{
+	json_t *list = json_array(), *c;
+	const char *name;
+
+	json_object_foreach(charts, name, c)
+		if (json_array_size(json_object_get(c, "x")) >= POINTS_MIN)
+			json_array_append(list, c);
+	json_decref(charts);
+	return list;
+}
+
+/* what is measured in each kernel of a chain; what is measured over inputs; samples */
+static json_t *chart_data(json_t *root)
+{
+	json_t *chains = json_object(), *curves = json_object(), *series = json_array(), *m;
+	json_t *samples;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "measurements"), i, m) {
+		const char *name = string_of(m, "name"), *unit = string_of(m, "unit"), *dot;
+		const char *scenario = string_of(m, "scenario");
+		json_t *value = json_object_get(m, "value");
+		char of[512], *end;
+		double x;
+
+		snprintf(of, sizeof(of), "%s %s", scenario, name);
+		if (!strncmp(name, "chain.", 6)) {
+			add_point(chart_of(chains, of, unit), integer_of(m, "generation"), value);
+			continue;
+		}
+		if (strncmp(scenario, "perf.", 5))
+			continue;
+		dot = strrchr(name, '.');
+		x = dot ? strtod(dot + 1, &end) : 0;
+		if (dot && dot[1] && !*end) {
+			snprintf(of, sizeof(of), "%s %.*s", scenario, (int)(dot - name), name);
+			add_point(chart_of(curves, of, unit), x, value);
+		}
+		snprintf(of, sizeof(of), "%s g%lld %s", scenario, integer_of(m, "generation"),
+			 name);
+		samples = json_object_get(m, "samples");
+		if (json_array_size(samples) < SAMPLES_MIN)
+			continue;
+		json_array_append_new(series, json_pack("{s:s,s:s,s:O}", "name", of, "unit", unit,
+							"samples", samples));
+	}
+	return json_pack("{s:o,s:o,s:o}", "chains", with_points(chains), "curves",
+			 with_points(curves), "series", series);
+}
+
+static void put_slopes(FILE *f, json_t *root)
+{
+	static const char * const words[] = { "series", NULL };
+	static const char * const numbers[] = { "each generation", "error", NULL };
+	static const char * const more[] = { "unit", NULL };
+	json_t *m, *last = json_object();
+	const char *key;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "measurements"), i, m) {
+		char of[512];
+
+		if (!json_object_get(json_object_get(m, "summary"), "slope"))
+			continue;
+		snprintf(of, sizeof(of), "%s %s", string_of(m, "scenario"), string_of(m, "name"));
+		json_object_set(last, of, m);
+	}
+	if (!json_object_size(last)) {
+		json_decref(last);
+		return;
+	}
+	fputs("<details><summary>slopes</summary>", f);
+	begin_table(f, "slopes", words, numbers, more);
+	json_object_foreach(last, key, m) {
+		json_t *sum = json_object_get(m, "summary");
+
+		fputs("<tr><th scope=\"row\">", f);
+		put(f, key);
+		fprintf(f, "</th><td class=\"n\">%.4f</td><td class=\"n\">%.4f</td>",
+			json_number_value(json_object_get(sum, "slope")),
+			json_number_value(json_object_get(sum, "error")));
+		fprintf(f, "<td>%s</td></tr>\n", string_of(m, "unit"));
+	}
+	end_table(f);
+	fputs("</details>\n", f);
+	json_decref(last);
+}
+
+static void put_figures(FILE *f, json_t *root)
+{
+	static const char * const words[] = { "scenario", "series", NULL };
+	static const char * const numbers[] = { "generation", "value", NULL };
+	static const char * const more[] = { "unit", NULL };
+	json_t *m;
+	size_t i;
+
+	fputs("<details><summary>all figures</summary>", f);
+	begin_table(f, "figures", words, numbers, more);
+	json_array_foreach(json_object_get(root, "measurements"), i, m) {
+		if (strncmp(string_of(m, "scenario"), "perf.", 5))
+			continue;
+		fprintf(f, "<tr><td>%s</td><td>%s</td><td class=\"n\">%lld</td>",
+			string_of(m, "scenario"), string_of(m, "name"),
+			integer_of(m, "generation"));
+		fprintf(f, "<td class=\"n\">%.10g</td><td>%s</td></tr>\n",
+			json_number_value(json_object_get(m, "value")), string_of(m, "unit"));
+	}
+	end_table(f);
+	fputs("</details>\n", f);
+}
+
+/* in a script's element nothing ends but by "</" */
+static void put_data(FILE *f, json_t *data)
+{
+	char *text = json_dumps(data, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	for (char *p = text; *p; p++) {
+		if (*p == '<')
+			fputs("\\u003c", f);
+		else
+			fputc(*p, f);
+	}
+	free(text);
+}
+
+static const char page_head[] =
+"<!doctype html>\n"
+"<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';\n"
+"style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n"
+"<link rel=\"icon\" href=\"data:,\">\n"
+"<title>KHO: ";
+
+static const char page_parts[] =
+"<nav aria-label=\"parts\"><ul>\n"
+"<li><a href=\"#failures\">Failures</a></li>\n"
+"<li><a href=\"#known\">Known issues</a></li>\n"
+"<li><a href=\"#scenarios\">Scenarios</a></li>\n"
+"<li><a href=\"#coverage\">Requirements</a></li>\n"
+"<li><a href=\"#chains\">Chains</a></li>\n"
+"<li><a href=\"#costs\">What it costs</a></li>\n"
+"</ul></nav>\n"
+"<main>\n";
+
+static const char page_chains[] =
+"<section id=\"chains\"><h2>Chains</h2>\n"
+"<div class=\"charts\" id=\"chains-charts\"></div>\n";
+
+static const char page_costs[] =
+"</section>\n"
+"<section id=\"costs\"><h2>What it costs</h2>\n"
+"<div class=\"charts\" id=\"curves-charts\"></div>\n"
+"<p><label for=\"series\">samples of</label> <select id=\"series\"></select></p>\n"
+"<div id=\"histogram\"></div>\n";
+
+static void put_page(FILE *f, json_t *root, const char *charts)
+{
+	json_t *data = chart_data(root);
+
+	fputs(page_head, f);
+	put(f, string_of(json_object_get(root, "kernel"), "release"));
+	fprintf(f, ": %s</title>\n<style>\n", string_of(root, "verdict"));
+	fprintf(f, "%s</style></head>\n<body>\n", report_css);
+	put_head(f, root);
+	fputs(page_parts, f);
+	put_failures(f, root);
+	put_known(f, root);
+	put_scenarios(f, root);
+	put_coverage(f, root);
+	fputs(page_chains, f);
+	put_slopes(f, root);
+	fputs(page_costs, f);
+	put_figures(f, root);
+	fputs("</section>\n</main>\n", f);
+	if (!charts)
+		fputs("<p>No charts: libjs-chart.js is not where this was written.</p>\n", f);
+	fputs("<script type=\"application/json\" id=\"data\">", f);
+	put_data(f, data);
+	fputs("</script>\n", f);
+	if (charts)
+		fprintf(f, "<script>\n%s\n</script>\n<script>\n%s</script>\n", charts,
+			report_js);
+	fputs("</body></html>\n", f);
+	json_decref(data);
+}
+
+/**
+ * report_html() - write what a run found out as a page
+ * @root: the results
+ * @path: the page's file
+ *
+ * Return: 0, or -1, complained about
+ */
+int report_html(json_t *root, const char *path)
+{
+	struct kho_blob charts = { };
+	FILE *f;
+	int err;
+
+	if (kho_read_file(CHART_JS, &charts))
+		complain("%s: no charts in the page: the package libjs-chart.js has them", path);
+	f = fopen(path, "we");
+	if (f)
+		put_page(f, root, charts.data);
+	err = !f || ferror(f);
+	if (f && fclose(f))
+		err = 1;
+	if (err)
+		complain("%s: %s", path, strerror(errno));
+	kho_blob_free(&charts);
+	return err ? -1 : 0;
+}
