@@ -30,6 +30,7 @@
 #include "kho.h"
 #include "record.h"
 #include "scenario.h"
+#include "tell.h"
 
 /* kselftest's exit status of a test that was skipped */
 #define EXIT_SKIPPED	4
@@ -48,7 +49,7 @@ static struct {
 static unsigned int generation;
 static unsigned int seq;
 static int record_fd = -1;
-static int klog_fd = -1;
+static struct kho_teller teller = { .klog = -1 };
 
 static void write_all(int fd, const char *p, size_t len)
 {
@@ -187,96 +188,6 @@ static void open_record(void)
 	}
 }
 
-/* tell of all that has come in the kernel log and must not have */
-static void klog(void)
-{
-	static struct kho_klog_ear ear;
-	char line[2048];
-	int n, tail = 0;
-
-	while ((n = kho_klog_next(klog_fd, line, sizeof(line))) != 0) {
-		if (n < 0 && n != -EPIPE)
-			return;
-		if (n < 0)
-			continue;
-		if (kho_klog_bad(&ear, line))
-			tail = 12;
-		/* what follows a report explains it */
-		if (tail) {
-			record(KHO_REC_KLOG, line, strlen(line));
-			tail--;
-		}
-	}
-}
-
-static void boot_record(void)
-{
-	struct kho_blob b = { };
-	struct timespec ts;
-	struct utsname u;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	uname(&u);
-	kho_read_file("/proc/cmdline", &b);
-	recordf(KHO_REC_BOOT, "release=%s uptime_ns=%lld cmdline=%s", u.release,
-		ts.tv_sec * 1000000000LL + ts.tv_nsec,
-		b.data ? strtok(b.data, "\n") : "");
-	kho_blob_free(&b);
-}
-
-/* pass on a program's output line by line until its last holder is gone */
-static void pass_on(int fd, pid_t pid, int *status)
-{
-	static char buf[KHO_RECORD_MAX];
-	sigset_t awake;
-	size_t len = 0;
-	bool dead = false;
-
-	sigemptyset(&awake);
-
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		char *nl;
-		ssize_t n;
-		/*
-		 * A program may leave workers behind on purpose, and they hold
-		 * the pipe: once it has ended only what is there is read.
-		 */
-		const struct timespec now = { };
-		int ready = ppoll(&p, 1, dead ? &now : NULL, &awake);
-
-		if (ready <= 0 && !dead) {
-			/* SIGCHLD, which only ppoll() lets in: which child? */
-			dead = waitpid(pid, status, WNOHANG) == pid;
-			continue;
-		}
-		if (ready <= 0)
-			break;
-		n = read(fd, buf + len, sizeof(buf) - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += n;
-		while ((nl = memchr(buf, '\n', len))) {
-			record(KHO_REC_LINE, buf, nl - buf);
-			len -= nl + 1 - buf;
-			memmove(buf, nl + 1, len);
-		}
-		if (len == sizeof(buf)) {
-			record(KHO_REC_LINE, buf, len);
-			len = 0;
-		}
-		if (!dead)
-			dead = waitpid(pid, status, WNOHANG) == pid;
-	}
-	if (len)
-		record(KHO_REC_LINE, buf, len);
-	if (!dead)
-		while (waitpid(pid, status, 0) < 0 && errno == EINTR)
-			;
-}
-
 /*
  * In the child.  What init is itself has not to be executed once more: it only goes on
  * to its main().
@@ -318,7 +229,7 @@ enum end { ENDED, SKIPPED, BECOME };
 /* BECOME: this is the child, and the program */
 static enum end run_program(const char *name)
 {
-	int fds[2], status = 0;
+	int fds[2], status;
 	pid_t pid;
 
 	record(KHO_REC_BEGIN, name, strlen(name));
@@ -332,13 +243,8 @@ static enum end run_program(const char *name)
 		return BECOME;
 	}
 	close(fds[1]);
-	pass_on(fds[0], pid, &status);
+	status = kho_tell_program(&teller, fds[0], pid);
 	close(fds[0]);
-	klog();
-	if (WIFSIGNALED(status))
-		recordf(KHO_REC_END, "signal %d", WTERMSIG(status));
-	else
-		recordf(KHO_REC_END, "exit %d", WEXITSTATUS(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED ? SKIPPED : ENDED;
 }
 
@@ -406,7 +312,7 @@ static void __noreturn next_kernel(void)
 	struct kho_step next;
 
 	next_step(&next);
-	klog();
+	kho_tell_klog(&teller);
 	record(KHO_REC_KEXEC, "", 0);
 	/* nothing panics as surely as the end of init */
 	if (next.way == KHO_BY_CRASH || job.flags & KHO_SC_DAMAGED) {
@@ -416,30 +322,21 @@ static void __noreturn next_kernel(void)
 	leave(next.way == KHO_BY_REBOOT ? RB_AUTOBOOT : RB_KEXEC);
 }
 
-static void nothing(int sig __maybe_unused)
-{
-}
-
 /* comes back in a child only, that is the program */
 static void init(void)
 {
-	struct sigaction sa = { .sa_handler = nothing };
 	enum end end = ENDED;
-	sigset_t chld;
 
-	/* so that ppoll() wakes when a child ends, and only there */
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
-	sigaction(SIGCHLD, &sa, NULL);
+	kho_tell_begin();
 	mounts();
 	read_job();
 	open_record();
-	klog_fd = kho_klog_open(true);
-	boot_record();
-	if (klog_fd < 0)
-		fail("/dev/kmsg: %s", strerror(-klog_fd));
-	klog();
+	teller.record = record;
+	teller.klog = kho_klog_open(true);
+	kho_tell_boot(&teller);
+	if (teller.klog < 0)
+		fail("/dev/kmsg: %s", strerror(-teller.klog));
+	kho_tell_klog(&teller);
 	if (job.flags & KHO_SC_LOAD_FIRST && generation + 1 < job.generations)
 		load_kernel();
 	for (int i = 0; i < job.nr_programs; i++) {
