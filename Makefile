@@ -22,7 +22,7 @@
 
 PACKAGES := gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
-CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps python3 python3-jsonschema python3-yaml chromium libjs-chart.js
+CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps debootstrap e2fsprogs python3 python3-jsonschema python3-yaml chromium libjs-chart.js
 
 export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS
 ALSO := $(filter full,$(PROFILE))

@@ -68,6 +68,15 @@ KHO_SCENARIO(numa2_producers) = {
 
 #define CONTRACT	{ "kho_boot", "kho_debugfs", "kho_fdt" }
 
+KHO_SCENARIO(here) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.here",
+	.summary = "the contract on the machine that khotest runs on (run --here)",
+	.flags = KHO_SC_HERE | KHO_SC_ON_DEMAND,
+	.memory_mib = 512, .cpus = 1, .generations = 3, .cmdline = "kho=on",
+	.programs = { "kho_boot", "kho_debugfs", "kho_fdt", "kho_map" },
+};
+
 /* one cold boot and two handovers */
 #define TWICE	"boot kho=on\nkexec kho=on\nkexec kho=on\n"
 
@@ -841,14 +850,15 @@ KHO_TEST_WHERE(s18, regions_are_those_of_the_cold_boot, no_generation())
 /* room for a kernel is room in scratch: the load itself is the proof */
 KHO_TEST_WHERE(u12, a_kernel_can_be_loaded, no_generation())
 {
-	char before[1024], after[1024];
+	char before[1024], after[1024], kernel[4096];
 	static struct kho_region again[KHO_REGIONS_MAX];
 	int err;
 
 	READ_SCRATCH();
 	listing(OUT "/sub_fdts", before, sizeof(before));
 	/* the one with an initramfs is the handover itself */
-	err = kho_kexec_load("/kho/kernel", -1, "console=ttyS0");
+	snprintf(kernel, sizeof(kernel), "%s/kernel", kho_dir());
+	err = kho_kexec_load(kernel, -1, "console=ttyS0");
 	EXPECT_EQ(0, err) {
 		TH_LOG("kexec_file_load: %s", strerror(-err));
 	}

@@ -229,6 +229,14 @@ KHO_TEST_WHERE(r3, tree_decodes_as_a_whole, plain_producers())
 	EXPECT_EQ(0, kho_state_save("map", &h, sizeof(h)));
 }
 
+static const char *decoder(void)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/bin/khotest", kho_dir());
+	return path;
+}
+
 /* what "khotest decode --map" prints */
 static void decode(struct __test_metadata *_metadata, struct kho_blob *out)
 {
@@ -242,7 +250,7 @@ static void decode(struct __test_metadata *_metadata, struct kho_blob *out)
 	if (!pid) {
 		dup2(fd, STDOUT_FILENO);
 		dup2(fd, STDERR_FILENO);
-		execl("/kho/bin/khotest", "khotest", "decode", "--map", NULL);
+		execl(decoder(), "khotest", "decode", "--map", NULL);
 		_exit(127);
 	}
 	close(fd);
@@ -262,7 +270,7 @@ KHO_TEST_WHERE(r3, map_is_told_to_a_person, plain_producers())
 	struct kho_blob out;
 	unsigned int order;
 
-	if (access("/kho/bin/khotest", X_OK))
+	if (access(decoder(), X_OK))
 		SKIP(return, "khotest is not here");
 	read_map(_metadata);
 	decode(_metadata, &out);

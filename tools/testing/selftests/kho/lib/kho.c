@@ -187,6 +187,16 @@ int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
 }
 
 /**
+ * kho_dir() - where khotest leaves what the programs of a scenario need
+ *
+ * Return: its path: /kho in a machine of khotest's own
+ */
+const char *kho_dir(void)
+{
+	return getenv("KHO_DIR") ?: "/kho";
+}
+
+/**
  * kho_generation() - how many kernels ran before this one
  *
  * Return: 0 after a cold boot, 1 after the first kexec, ...; -1 where nobody
@@ -225,7 +235,7 @@ static int config_read(struct kho_blob *b)
 	int err;
 
 	if (boot) {
-		snprintf(path, sizeof(path), "/kho/config%s%s",
+		snprintf(path, sizeof(path), "%s/config%s%s", kho_dir(),
 			 *boot->step.kernel ? "." : "", boot->step.kernel);
 		return kho_read_file(path, b);
 	}

@@ -53,6 +53,10 @@ enum {
 	KHO_SC_DAMAGED		= 1 << 10,
 	/* a chain: goes on for as many generations as one asks for */
 	KHO_SC_CHAIN		= 1 << 11,
+	/* asks nothing of the machine, its command line and its other kernels: runs on
+	 * any that has KHO on, khotest's own one too
+	 */
+	KHO_SC_HERE		= 1 << 12,
 };
 
 /**

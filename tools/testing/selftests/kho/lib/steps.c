@@ -78,8 +78,10 @@ int kho_step_parse(const char *line, struct kho_step *step, const char **why)
 static const char *read_job(void)
 {
 	static struct kho_blob b;
+	char path[4096];
 
-	if (!b.data && kho_read_file("/kho/job", &b))
+	snprintf(path, sizeof(path), "%s/job", kho_dir());
+	if (!b.data && kho_read_file(path, &b))
 		return "";
 	return b.data;
 }

@@ -25,11 +25,18 @@ static const struct command {
 } commands[] = {
 	{
 		"run", "run scenarios in QEMU and tell what was found",
-		"--kernel IMAGE [option]... [NAME]...\n",
+		"--kernel IMAGE [option]... [NAME]...\n"
+		"--here [--kexec-this-machine] [option]... [NAME]...\n",
 		"Boots the kernel in QEMU once for each scenario and hands over from kernel to\n"
-		"kernel there; nothing is ever kexeced on this machine.  NAME is a scenario's\n"
-		"name or a part of it as the dots divide it (\"conformance\", \"chain\"); without\n"
-		"NAME all run that need not be asked for.\n"
+		"kernel there; nothing is kexeced on this machine.  NAME is a scenario's name or\n"
+		"a part of it as the dots divide it (\"conformance\", \"chain\"); without NAME all run\n"
+		"that need not be asked for.\n"
+		"\n"
+		"With --here the kernel that runs is looked at instead, on the machine as it is.\n"
+		"With --kexec-this-machine, too, it is kexeced, again and again, in order, with\n"
+		"its own command line: a unit of systemd (kho-suite.service) goes on after each\n"
+		"jump and removes itself at the end.  All that is known is on disk before a jump: a\n"
+		"machine that does not come back leaves a MISS.\n"
 		"\n"
 		"KTAP comes on stdout, progress and a summary on stderr, results.json and the\n"
 		"consoles in the results directory.  KSFT_MACHINE_SLOW=yes stretches deadlines.\n"
@@ -49,7 +56,11 @@ static const struct command {
 		"  --append TEXT         more for every kernel command line\n"
 		"  --accel NAME          QEMU's accelerator (tcg)\n"
 		"  --known-issues FILE   known issues (known-issues.json beside khotest)\n"
-		"  --programs DIR        the suite's programs (beside khotest)\n",
+		"  --programs DIR        the suite's programs (beside khotest)\n"
+		"  --here                not in QEMU, but on this machine\n"
+		"  --kexec-this-machine  which may be kexeced\n"
+		"  --initrd FILE         for the kernel that is kexeced to here; it, and --kernel, are\n"
+		"                        else those in /boot of the release that runs\n",
 		run_command,
 	}, {
 		"shrink", "find the least of a scenario that still fails",

@@ -59,6 +59,10 @@ struct scenario {
  * @chain: the same for chains alone, as the profile has it
  * @seconds: chains go on for so long, 0 for as many generations as they have
  * @slow: factor for deadlines (KSFT_MACHINE_SLOW)
+ * @here: not in machines of QEMU, but on the one that khotest runs on
+ * @kexec_here: which may be kexeced
+ * @go_on: it was: systemd started this khotest
+ * @initrd: for the kernel that is kexeced to here, NULL for none
  */
 struct options {
 	const char *kernel;
@@ -89,6 +93,10 @@ struct options {
 	unsigned int chain;
 	unsigned int seconds;
 	unsigned int slow;
+	bool here;
+	bool kexec_here;
+	bool go_on;
+	const char *initrd;
 };
 
 /**
@@ -215,6 +223,9 @@ char *shell_quote(char *const *argv);
 int machines_run(struct scenario **s, int nr, const struct options *o,
 		 const struct kernel *k);
 
+/* here.c */
+int here_run(struct scenario **s, int nr, const struct options *o, const struct kernel *k);
+
 /* results.c */
 int results_open(const struct options *o, const struct kernel *k, int scenarios);
 json_t *results_scenario(const struct scenario *s, const struct options *o);
@@ -227,6 +238,12 @@ void results_repeat(json_t *scn, const struct scenario *s, const struct options 
 void results_value(json_t *scn, unsigned int generation, const char *release,
 		   const char *test, json_t *value);
 bool results_more(json_t *scn, const char *name, json_t *samples);
+json_t *results_named(const char *name);
+bool results_failed(json_t *scn);
+void results_expect(json_t *scn, unsigned int generation, const char *reason);
+void results_forget(void);
+int results_suspend(void);
+int results_resume(const struct options *o);
 int results_write(bool force);
 int results_close(const char *status);
 bool results_broken(void);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +136,56 @@ static int choose(struct scenario *all, int nr, char **names, int nr_names,
 	return n;
 }
 
+/* what a machine may run that is as it is */
+static int choose_here(struct scenario *all, int nr, char **names, int nr_names,
+		       struct scenario **chosen)
+{
+	int n = 0;
+
+	for (int j = 0; j < nr_names; j++) {
+		bool found = false, here = false;
+
+		for (int i = 0; i < nr; i++) {
+			found |= scenario_matches(&all[i], names[j]);
+			here |= scenario_matches(&all[i], names[j]) &&
+				all[i].decl.flags & KHO_SC_HERE;
+		}
+		if (here)
+			continue;
+		complain(found ? "%s wants a machine of its own; with --here there are:" :
+			 "no scenario is called %s; with --here there are:", names[j]);
+		for (int i = 0; i < nr; i++)
+			if (all[i].decl.flags & KHO_SC_HERE)
+				fprintf(stderr, "  %s\n", all[i].decl.name);
+		return -ENOENT;
+	}
+	for (int i = 0; i < nr; i++) {
+		bool want = !nr_names;
+
+		for (int j = 0; j < nr_names; j++)
+			want |= scenario_matches(&all[i], names[j]);
+		if (want && all[i].decl.flags & KHO_SC_HERE)
+			chosen[n++] = &all[i];
+	}
+	return n;
+}
+
+/* the kernel that runs, as a distribution installs it */
+static void installed(struct options *o)
+{
+	static char kernel[256], initrd[256];
+	struct utsname u;
+
+	uname(&u);
+	snprintf(kernel, sizeof(kernel), "/boot/vmlinuz-%s", u.release);
+	snprintf(initrd, sizeof(initrd), "/boot/initrd.img-%s", u.release);
+	/* whoever names a kernel names what it is started with */
+	if (!o->kernel && !o->initrd && !access(initrd, R_OK))
+		o->initrd = initrd;
+	if (!o->kernel)
+		o->kernel = kernel;
+}
+
 #define BY_DEFAULT	"CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"
 
 /* NAME=IMAGE; the image is looked at before anything runs */
@@ -207,6 +258,11 @@ static int run_scenarios(int argc, char **argv)
 		{ "programs", required_argument, NULL, 'p' },
 		/* for the suite's own tests: another /init */
 		{ "init", required_argument, NULL, 'I' },
+		{ "here", no_argument, NULL, 'H' },
+		{ "kexec-this-machine", no_argument, NULL, 'K' },
+		{ "initrd", required_argument, NULL, 'N' },
+		/* for systemd, in the next kernel */
+		{ "continue", no_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -214,12 +270,14 @@ static int run_scenarios(int argc, char **argv)
 	char known[PATH_MAX + 32], before[PATH_MAX + 32], dir[PATH_MAX];
 	char why[1024], qemu[PATH_MAX];
 	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
+	char initrd[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
 	const struct profile *p;
 	u32 only = 0;
 	unsigned int v;
 	struct kernel k;
+	struct utsname u;
 	int c, nr, n;
 
 	o.jobs = sysconf(_SC_NPROCESSORS_ONLN);
@@ -276,6 +334,18 @@ static int run_scenarios(int argc, char **argv)
 		case 'I':
 			o.init = optarg;
 			break;
+		case 'H':
+			o.here = true;
+			break;
+		case 'K':
+			o.kexec_here = true;
+			break;
+		case 'N':
+			o.initrd = optarg;
+			break;
+		case 'C':
+			o.go_on = true;
+			break;
 		case 'g':
 		case 'j':
 			if (!positive(optarg, &v)) {
@@ -297,12 +367,25 @@ static int run_scenarios(int argc, char **argv)
 	}
 	if (slow && !strcmp(slow, "yes"))
 		o.slow = 4;
+	if (o.here)
+		installed(&o);
+	if (!o.here && (o.kexec_here || o.initrd || o.go_on)) {
+		complain("%s is for --here: nothing else kexecs this machine",
+			 o.kexec_here ? "--kexec-this-machine" : "--initrd");
+		return EX_CANNOT;
+	}
 	if (!o.kernel) {
 		complain("which kernel? --kernel IMAGE");
 		return EX_CANNOT;
 	}
-	if (kernel_open(o.kernel, o.kconfig, &k, why, sizeof(why))) {
-		complain("%s", why);
+	if (o.here && !o.kexec_here && access(o.kernel, R_OK)) {
+		/* to look at a kernel its image is not needed */
+		memset(&k, 0, sizeof(k));
+		o.kernel = "unknown";
+		uname(&u);
+		snprintf(k.release, sizeof(k.release), "%s", u.release);
+	} else if (kernel_open(o.kernel, o.kconfig, &k, why, sizeof(why))) {
+		complain("%s%s", why, o.here ? ": which kernel runs here? --kernel IMAGE" : "");
 		return EX_CANNOT;
 	}
 	o.by_default = kernel_has(&k, BY_DEFAULT);
@@ -315,7 +398,13 @@ static int run_scenarios(int argc, char **argv)
 		o.kconfig = kconfig;
 	if (realpath(o.programs, programs))
 		o.programs = programs;
-	if (!find_program(qemu_binary(), qemu, sizeof(qemu))) {
+	if (o.initrd && (access(o.initrd, R_OK) || !realpath(o.initrd, initrd))) {
+		complain("--initrd %s: %s", o.initrd, strerror(errno));
+		return EX_CANNOT;
+	}
+	if (o.initrd)
+		o.initrd = initrd;
+	if (!o.here && !find_program(qemu_binary(), qemu, sizeof(qemu))) {
 		complain("%s is not installed (Debian: apt-get install qemu-system-x86)",
 			 qemu_binary());
 		return EX_CANNOT;
@@ -328,7 +417,8 @@ static int run_scenarios(int argc, char **argv)
 		return EX_CANNOT;
 	}
 	chosen = calloc(nr, sizeof(*chosen));
-	n = choose(all, nr, argv + optind, argc - optind, only, chosen);
+	n = o.here ? choose_here(all, nr, argv + optind, argc - optind, chosen) :
+	    choose(all, nr, argv + optind, argc - optind, only, chosen);
 	if (n < 0)
 		return EX_CANNOT;
 	if (!n) {
@@ -360,12 +450,14 @@ static int run_scenarios(int argc, char **argv)
 	}
 	o.results = results;
 	snprintf(before, sizeof(before), "%s/results.json", results);
-	if (!access(before, F_OK)) {
+	if (!o.go_on && !access(before, F_OK)) {
 		complain("%s is there already: name another --results directory", before);
 		return EX_CANNOT;
 	}
 	/* a pipe that nobody reads any more is an error to be seen, not a death */
 	signal(SIGPIPE, SIG_IGN);
+	if (o.here)
+		return here_run(chosen, n, &o, &k);
 	if (results_open(&o, &k, n))
 		return EX_CANNOT;
 	return machines_run(chosen, n, &o, &k);

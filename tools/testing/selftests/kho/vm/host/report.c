@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/kho.h"
 #include "host.h"
-#include "kho.h"
 
 #define CHART_JS	"/usr/share/javascript/chart.js/chart.min.js"
 /* points of a chart, and samples of a histogram, at least */

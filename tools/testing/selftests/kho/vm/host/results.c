@@ -246,9 +246,10 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	host = json_object();
 	json_object_set_new(host, "machine", text(u.machine));
 	json_object_set_new(host, "release", text(u.release));
-	json_object_set_new(host, "qemu", json_string(qemu_binary()));
-	json_object_set_new(host, "qemu_version", text(qemu_version()));
-	json_object_set_new(host, "accel", text(o->accel));
+	json_object_set_new(host, "qemu", json_string(o->here ? "none" : qemu_binary()));
+	if (!o->here)
+		json_object_set_new(host, "qemu_version", text(qemu_version()));
+	json_object_set_new(host, "accel", text(o->here ? "none" : o->accel));
 	json_object_set_new(host, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	json_object_set_new(res.root, "host", host);
 	json_object_set(res.root, "scenarios", res.scenarios);
@@ -256,6 +257,23 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	json_object_set(res.root, "measurements", res.values);
 	printf("KTAP version 1\n");
 	return results_write(true);
+}
+
+/**
+ * results_named() - the entry of a scenario
+ * @name: its name
+ *
+ * Return: the entry, NULL if there is none
+ */
+json_t *results_named(const char *name)
+{
+	json_t *s;
+	size_t n;
+
+	json_array_foreach(res.scenarios, n, s)
+		if (!strcmp(json_string_value(json_object_get(s, "name")), name))
+			return s;
+	return NULL;
 }
 
 /* what a person types to run the scenario alone */
@@ -266,16 +284,21 @@ static char *repeat(const struct scenario *s, const struct options *o,
 	const char *const option[][2] = {
 		{ "--kernel", o->kernel },
 		{ "--kconfig", o->kconfig },
+		{ "--initrd", o->initrd },
 		{ "--generations", generations ? gens : NULL },
 		{ "--append", o->append },
 		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
 		{ "--programs", strcmp(o->programs, o->own) ? o->programs : NULL },
 	};
-	char *argv[2 * ARRAY_SIZE(option) + 4 * ALSO_MAX + 8] = { self, "run" };
+	char *argv[2 * ARRAY_SIZE(option) + 4 * ALSO_MAX + 10] = { self, "run" };
 	char also[ALSO_MAX][PATH_MAX + 64], module[ALSO_MAX + 1][PATH_MAX + 64], name[32];
 	int n = 2;
 
 	snprintf(self, sizeof(self), "%s/khotest", o->own);
+	if (o->here)
+		argv[n++] = "--here";
+	if (o->kexec_here)
+		argv[n++] = "--kexec-this-machine";
 	snprintf(gens, sizeof(gens), "%u", generations);
 	for (size_t i = 0; i < ARRAY_SIZE(option); i++) {
 		if (!option[i][1])
@@ -494,6 +517,84 @@ bool results_more(json_t *scn, const char *name, json_t *samples)
 	return is;
 }
 
+/* all that is counted, of what there is */
+static void recount(void)
+{
+	json_t *c;
+	size_t n;
+
+	memset(res.count, 0, sizeof(res.count));
+	res.known_passed = 0;
+	res.tested = 0;
+	res.ktap = 0;
+	json_array_foreach(res.checks, n, c) {
+		const char *st = json_string_value(json_object_get(c, "status"));
+		unsigned int times = stands_for(c);
+		char key[512];
+
+		for (int i = 0; i < ST_COUNT; i++)
+			res.count[i] += strcmp(st, status_names[i]) ? 0 : times;
+		if (json_object_get(c, "requirement") &&
+		    (!strcmp(st, "PASS") || !strcmp(st, "XFAIL")))
+			res.tested += times;
+		res.known_passed += json_is_true(json_object_get(c, "unexpected_pass"));
+		res.ktap += json_object_get(c, "pending") ? 0 : times;
+		snprintf(key, sizeof(key), "%s/%s",
+			 json_string_value(json_object_get(c, "scenario")),
+			 json_string_value(json_object_get(c, "test")));
+		json_object_set(res.last, key, c);
+	}
+}
+
+/**
+ * results_failed() - has a check of a scenario failed, or is one missing?
+ * @scn: its entry
+ *
+ * Return: true if so
+ */
+bool results_failed(json_t *scn)
+{
+	json_t *c;
+	size_t n;
+
+	json_array_foreach(res.checks, n, c) {
+		const char *st = json_string_value(json_object_get(c, "status"));
+
+		if (json_equal(json_object_get(c, "scenario"), json_object_get(scn, "name")) &&
+		    (!strcmp(st, "FAIL") || !strcmp(st, "MISS")))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * results_expect() - note what is true if nobody comes back to say more
+ * @scn: the scenario that goes on elsewhere
+ * @generation: where
+ * @reason: what is then to be said
+ */
+void results_expect(json_t *scn, unsigned int generation, const char *reason)
+{
+	json_array_append_new(res.checks,
+			      json_pack("{s:O, s:i, s:s, s:s, s:s, s:f, s:s, s:b}", "scenario",
+					json_object_get(scn, "name"), "generation", generation,
+					"test", "machine", "kernel", "", "status",
+					status_names[ST_MISS], "duration", 0.0, "reason", reason,
+					"pending", 1));
+	recount();
+}
+
+/**
+ * results_forget() - somebody came back: what results_expect() noted is not true
+ */
+void results_forget(void)
+{
+	for (size_t n = json_array_size(res.checks); n--; )
+		if (json_object_get(json_array_get(res.checks, n), "pending"))
+			json_array_remove(res.checks, n);
+	recount();
+}
+
 /* a machine in order is no verdict: some requirement must have been tested */
 static int verdict(const char *status)
 {
@@ -573,6 +674,17 @@ int results_write(bool force)
 	res.written = now();
 	res.took = res.written - t;
 	return err;
+}
+
+/**
+ * results_suspend() - leave results that hold if the run never goes on
+ *
+ * Return: 0, or a negative errno, complained about
+ */
+int results_suspend(void)
+{
+	totals("interrupted");
+	return write_file();
 }
 
 /**
@@ -783,4 +895,36 @@ int results_show(const char *dir, const char *html)
 	if (!strcmp(ver, "PASS"))
 		return EX_PASS;
 	return !strcmp(ver, "SKIP") ? EX_SKIP : EX_FAIL;
+}
+
+/**
+ * results_resume() - go on with a run that was left by results_suspend()
+ * @o: where it is, known issues
+ *
+ * Return: 0, or a negative errno, complained about
+ */
+int results_resume(const struct options *o)
+{
+	struct tm tm = { };
+	char *path;
+
+	if (known_read(o->known_issues))
+		return -EINVAL;
+	res.root = results_load(o->results, &path);
+	free(path);
+	if (!res.root)
+		return -EINVAL;
+	res.dir = o->results;
+	res.scenarios = json_object_get(res.root, "scenarios");
+	res.checks = json_object_get(res.root, "results");
+	res.values = json_object_get(res.root, "measurements");
+	res.last = json_object();
+	/* between two kernels there is no clock but this one */
+	strptime(json_string_value(json_object_get(res.root, "start_time")),
+		 "%Y-%m-%dT%H:%M:%S", &tm);
+	res.start = now() - (time(NULL) - timegm(&tm));
+	results_forget();
+	if (!res.ktap)
+		printf("KTAP version 1\n");
+	return 0;
 }

@@ -156,6 +156,7 @@ int elf_section(const void *elf, size_t len, const char *name, const void **at,
 int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 		   const char **why)
 {
+	struct scenario *grown;
 	const void *at;
 	size_t size;
 	int err;
@@ -168,14 +169,15 @@ int scenario_parse(const void *elf, size_t len, struct scenario **list, int *nr,
 		*why = "another layout: program and khotest are of different versions";
 		return -EBADMSG;
 	}
-	for (size_t off = 0; at && off < size; off += sizeof(struct kho_scenario)) {
-		struct scenario *grown, *s;
+	if (!at || !size)
+		return 0;
+	grown = realloc(*list, (*nr + size / sizeof(struct kho_scenario)) * sizeof(**list));
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	for (size_t off = 0; off < size; off += sizeof(struct kho_scenario)) {
+		struct scenario *s = &grown[*nr];
 
-		grown = realloc(*list, (*nr + 1) * sizeof(**list));
-		if (!grown)
-			return -ENOMEM;
-		*list = grown;
-		s = &grown[*nr];
 		memset(s, 0, sizeof(*s));
 		memcpy(&s->decl, (const char *)at + off, sizeof(s->decl));
 		*why = check(&s->decl);
