@@ -446,7 +446,8 @@ KHO_TEST(d13, out_subtrees)
 
 	if (kho_generation() < 0)
 		SKIP(return, "not in a machine of khotest: producers are not known");
-	expect_listing(_metadata, OUT "/sub_fdts", producers());
+	if (kho_own_machine())
+		expect_listing(_metadata, OUT "/sub_fdts", producers());
 	listing(OUT "/sub_fdts", seen, sizeof(seen));
 	ASSERT_EQ(0, kho_state_save("subtrees", seen, strlen(seen)));
 }

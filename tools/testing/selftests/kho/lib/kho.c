@@ -197,6 +197,18 @@ const char *kho_dir(void)
 }
 
 /**
+ * kho_own_machine() - is this a machine of khotest's own?
+ *
+ * There all that preserves memory is known, which it is not on a machine as it is.
+ *
+ * Return: true if so
+ */
+bool kho_own_machine(void)
+{
+	return kho_generation() >= 0 && !getenv("KHO_DIR");
+}
+
+/**
  * kho_generation() - how many kernels ran before this one
  *
  * Return: 0 after a cold boot, 1 after the first kexec, ...; -1 where nobody

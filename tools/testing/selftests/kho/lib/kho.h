@@ -57,6 +57,7 @@ int kho_cmdline_get(const char *cmdline, const char *key, unsigned int nth,
 		    char *val, size_t size);
 u64 kho_memparse(const char *s, char **end);
 const char *kho_dir(void);
+bool kho_own_machine(void);
 int kho_generation(void);
 const char *kho_scenario_name(void);
 int kho_cmdline_bool(const char *cmdline, const char *key);

@@ -489,6 +489,8 @@ KHO_TEST_WHERE(r12, nothing_creeps, not_here())
 
 	/* where chance has a part in what is reserved, only lines tell */
 	kho_cmdline_get(NULL, "kho_levels", 0, how, sizeof(how));
+	if (!kho_own_machine() && kho_cmdline_get(NULL, "nokaslr", 0, NULL, 0))
+		snprintf(how, sizeof(how), "slopes");
 	ASSERT_EQ(0, uname(&u));
 	ASSERT_EQ(0, measure(v));
 	if (gen > 1) {

@@ -453,12 +453,12 @@ bool machine_begin(struct machine *m)
 	if (asprintf(&m->dir, "%s/%s", m->o->results, m->s->decl.name) < 0)
 		abort();
 	json_object_set_new(m->scn, "status", json_string("failed"));
-	if (mkdir(m->dir, 0755)) {
+	if (mkdir(m->dir, 0755) && !(m->o->go_on && errno == EEXIST)) {
 		machine_because(m, "%s: %s", m->dir, strerror(errno));
 		return false;
 	}
 	snprintf(path, sizeof(path), "%s/records.log", m->dir);
-	m->log = fopen(path, "we");
+	m->log = fopen(path, "ae");
 	return true;
 }
 

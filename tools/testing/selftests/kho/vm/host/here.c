@@ -12,11 +12,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,8 +30,8 @@
 #define UNIT		"kho-suite.service"
 #define UNIT_FILE	"/etc/systemd/system/" UNIT
 #define UNIT_WANTED	"/etc/systemd/system/multi-user.target.wants/" UNIT
-/* what a kernel was told by whoever jumped to it, and nobody else is */
-#define CAME_BY		"kho_generation"
+/* what a kernel is told by whoever jumped to it, and no other */
+#define CAME_BY		"khotest"
 /* a machine that goes down in order stops all that it runs; seconds */
 #define DOWN_SECONDS	600
 /* what the firmware's kernel says of itself may be so many lines */
@@ -95,7 +97,7 @@ static int write_whole(const char *path, const char *data)
 
 static int write_state(const struct options *o, const struct state *s)
 {
-	char *path = in_results(o, "state"), *said;
+	char *path = in_results(o, "next"), *said;
 	int err;
 
 	if (asprintf(&said, "scenario %u generation %u fresh %d boot %s\n", s->scenario,
@@ -109,7 +111,7 @@ static int write_state(const struct options *o, const struct state *s)
 
 static bool read_state(const struct options *o, struct state *s)
 {
-	char *path = in_results(o, "state");
+	char *path = in_results(o, "next");
 	struct kho_blob b;
 	int fresh, err = kho_read_file(path, &b);
 	bool whole = !err && sscanf(b.data, "scenario %u generation %u fresh %d boot %63s",
@@ -137,33 +139,27 @@ static void this_boot(char *id, size_t size)
 	kho_blob_free(&b);
 }
 
-/* the command line of the kernel that runs, without what is said of one jump alone */
-static char *own_cmdline(const struct options *o)
+static bool came_by_kexec(void)
 {
-	char *line, *word, *save = NULL;
-	struct kho_blob b;
-	size_t len;
-	FILE *f = open_memstream(&line, &len);
-	bool again = false;
+	char val[16];
 
-	if (!f)
+	return !kho_cmdline_get(NULL, CAME_BY, 0, val, sizeof(val)) && !strcmp(val, "kexec");
+}
+
+/* the command line of the kernels to come: that of the one which runs, and the sign */
+static char *next_cmdline(const struct options *o)
+{
+	struct kho_blob b;
+	char *line;
+	bool again = came_by_kexec();
+
+	if (kho_read_file("/proc/cmdline", &b))
 		abort();
-	if (!kho_read_file("/proc/cmdline", &b)) {
-		strtok(b.data, "\n");
-		for (word = strtok_r(b.data, " ", &save); word;
-		     word = strtok_r(NULL, " ", &save)) {
-			if (!strncmp(word, CAME_BY "=", strlen(CAME_BY "=")))
-				again = true;
-			else
-				fprintf(f, "%s%s", ftell(f) ? " " : "", word);
-		}
-		kho_blob_free(&b);
-	}
-	/* whoever came by a jump has it already */
-	if (o->append && !again)
-		fprintf(f, " %s", o->append);
-	if (fclose(f))
+	strtok(b.data, "\n");
+	if (asprintf(&line, "%s%s%s%s", (char *)b.data, again ? "" : " " CAME_BY "=kexec",
+		     again || !o->append ? "" : " ", again || !o->append ? "" : o->append) < 0)
 		abort();
+	kho_blob_free(&b);
 	return line;
 }
 
@@ -179,7 +175,7 @@ static int write_job(const struct options *o, const struct scenario *s)
 
 	if (!f)
 		abort();
-	cmdline = own_cmdline(o);
+	cmdline = next_cmdline(o);
 	kho_read_file("/proc/cmdline", &b);
 	fprintf(f, "kho-job 2\nscenario %s\ngenerations %u\nflags %u\n", s->decl.name,
 		scenario_generations(s, o), s->decl.flags);
@@ -472,7 +468,7 @@ static const char *leave(const struct options *o, struct state *s, const char *h
 
 static int load(void)
 {
-	char *own = own_cmdline(m.o), *line;
+	char *line = next_cmdline(m.o);
 	int fd = -1, err;
 
 	if (m.o->initrd) {
@@ -480,18 +476,15 @@ static int load(void)
 		if (fd < 0) {
 			err = -errno;
 			machine_because(&m, "%s: %s", m.o->initrd, strerror(-err));
-			free(own);
+			free(line);
 			return err;
 		}
 	}
-	if (asprintf(&line, "%s " CAME_BY "=%u", own, m.generation + 1) < 0)
-		abort();
 	err = kho_kexec_load(m.o->kernel, fd, line);
 	if (err)
 		machine_because(&m, "kexec_file_load: %s: %s", m.o->kernel, strerror(-err));
 	if (fd >= 0)
 		close(fd);
-	free(own);
 	free(line);
 	return err;
 }
@@ -526,7 +519,7 @@ static void end(const char *how)
 static const char *other_way(const struct state *s)
 {
 	static char why[256];
-	char id[64], came[16] = "none", want[16];
+	char id[64];
 
 	this_boot(id, sizeof(id));
 	if (!strcmp(id, s->boot)) {
@@ -534,13 +527,11 @@ static const char *other_way(const struct state *s)
 			 s->generation - 1);
 		return why;
 	}
-	snprintf(want, sizeof(want), "%u", s->generation);
-	kho_cmdline_get(NULL, CAME_BY, 0, came, sizeof(came));
-	if (!strcmp(came, want))
+	if (came_by_kexec())
 		return NULL;
 	snprintf(why, sizeof(why),
-		 "the machine came up another way than by the kexec into generation %u ("
-		 CAME_BY "= on its command line: %.15s)", s->generation, came);
+		 "the machine came up another way than by the kexec into generation %u",
+		 s->generation);
 	return why;
 }
 
@@ -735,6 +726,22 @@ static int skip_all(struct scenario **s, int nr, const struct options *o, const 
 	return results_close("complete");
 }
 
+/* until it ended, or this machine did */
+static void wait_for_unit(void)
+{
+	FILE *f = popen("systemctl show --property=MainPID --value " UNIT, "re");
+	int pid = 0, fd = -1;
+
+	if (f && fscanf(f, "%d", &pid) == 1 && pid > 0)
+		fd = syscall(SYS_pidfd_open, pid, 0);
+	if (f)
+		pclose(f);
+	if (fd < 0)
+		return;
+	poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
+	close(fd);
+}
+
 static int start_unit(struct scenario **s, int nr, const struct options *o)
 {
 	struct state first = { };
@@ -747,14 +754,16 @@ static int start_unit(struct scenario **s, int nr, const struct options *o)
 	if (!err && symlink(UNIT_FILE, UNIT_WANTED))
 		err = -errno;
 	if (err) {
-		complain("%s: %s", UNIT_FILE, strerror(-err));
+		complain("%s/here, or %s: %s", o->results, UNIT_FILE, strerror(-err));
 		unlink(UNIT_FILE);
 		return EX_CANNOT;
 	}
 	fprintf(stderr, "This machine will be kexeced.  %s goes on after each jump;\n"
 		"what it finds is in %s, whatever becomes of this terminal.\n", UNIT, o->results);
-	if (systemd("--quiet", "daemon-reload", NULL) || systemd("--wait", "start", UNIT))
+	if (systemd("--quiet", "daemon-reload", NULL) || systemd("--quiet", "start", UNIT))
 		complain("systemctl start " UNIT " failed");
+	else
+		wait_for_unit();
 	root = results_load(o->results, &path);
 	if (!root)
 		return EX_CANNOT;

@@ -282,7 +282,7 @@ static char *repeat(const struct scenario *s, const struct options *o,
 {
 	char gens[16], self[PATH_MAX + 16];
 	const char *const option[][2] = {
-		{ "--kernel", o->kernel },
+		{ "--kernel", strcmp(o->kernel, "unknown") ? o->kernel : NULL },
 		{ "--kconfig", o->kconfig },
 		{ "--initrd", o->initrd },
 		{ "--generations", generations ? gens : NULL },
