@@ -64,7 +64,8 @@ static void read_line(const char *line)
 	if (k.kind != KTAP_DIAG)
 		return;
 	ktap_environment(k.reason, key, sizeof(key));
-	if (ktap_value(k.reason, &v) == 1 || ktap_more(k.reason, key, sizeof(key), &v) == 1)
+	if (ktap_value(k.reason, &v) == 1 || ktap_more(k.reason, key, sizeof(key), &v) == 1 ||
+	    ktap_memory(k.reason, &v) == 1)
 		json_decref(v);
 }
 

@@ -278,6 +278,45 @@ TEST(ktap_value_keeps_every_digit)
 	json_decref(v);
 }
 
+TEST(ktap_ranges_of_memory)
+{
+	static const struct {
+		const char *diag;
+		int is;
+	} t[] = {
+		{ "kho: memory kind=ram node=0 from=0x1000 size=0x9e000", 1 },
+		{ "kho: memory kind=preserved node=7 from=0x1fffff000 size=0x1000", 1 },
+		{ "kho: memory left=12", 1 },
+		{ "kho: memory left=12 ", -1 },
+		{ "kho: memory left=x", -1 },
+		{ "kho: memory kind=rom node=0 from=0x1000 size=0x1000", -1 },
+		{ "kho: memory kind=ram node=-1 from=0x1000 size=0x1000", -1 },
+		{ "kho: memory kind=ram node=0 from=0x1000 size=0x0", -1 },
+		{ "kho: memory kind=ram node=0 from=0x1000 size=0x1000 more", -1 },
+		{ "kho: memory kind=ram node=0 from=0xffffffffffffffff size=0x1000", -1 },
+		{ "kho: memory kind=ram node=0 from=0x-1 size=0x1000", -1 },
+		{ "kho: memory left=-1", -1 },
+		{ "kho: memory kind=ram", -1 },
+		{ "kho: memory", 0 },
+		{ "memory kind=ram node=0 from=0x1000 size=0x1000", 0 },
+	};
+	json_t *v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		EXPECT_EQ(t[i].is, ktap_memory(t[i].diag, &v)) {
+			TH_LOG("%s", t[i].diag);
+		}
+		if (t[i].is == 1)
+			json_decref(v);
+	}
+	ASSERT_EQ(1, ktap_memory(t[1].diag, &v));
+	EXPECT_STREQ("preserved", json_string_value(json_object_get(v, "kind")));
+	EXPECT_EQ(7, json_integer_value(json_object_get(v, "node")));
+	EXPECT_EQ(0x1fffff000LL, json_integer_value(json_object_get(v, "from")));
+	EXPECT_EQ(0x1000, json_integer_value(json_object_get(v, "size")));
+	json_decref(v);
+}
+
 TEST(ktap_more_samples)
 {
 	static const struct {

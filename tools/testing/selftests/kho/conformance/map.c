@@ -106,6 +106,88 @@ static int by_address(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+/* ranges that are told of one kind of memory; the rest is counted */
+#define TOLD_MAX	150
+#define NODES_MAX	64
+#define SPANS_MAX	8
+
+static struct kho_region span[NODES_MAX][SPANS_MAX];
+
+static u64 min_end(const struct kho_region *a, const struct kho_region *b)
+{
+	u64 x = a->addr + a->size, y = b->addr + b->size;
+
+	return x < y ? x : y;
+}
+
+static int node_of(u64 addr)
+{
+	for (int nid = 0; nid < NODES_MAX; nid++)
+		if (kho_regions_overlap(span[nid], SPANS_MAX, addr, 1))
+			return nid;
+	return 0;
+}
+
+/* neighbours on one node are one range */
+static void tell_ranges(const char *kind, const struct kho_region *r, size_t nr)
+{
+	size_t told = 0, left = 0;
+
+	for (size_t i = 0, next; i < nr; i = next) {
+		u64 end = r[i].addr + r[i].size;
+		int nid = node_of(r[i].addr);
+
+		for (next = i + 1; next < nr && r[next].addr == end &&
+		     node_of(r[next].addr) == nid; next++)
+			end += r[next].size;
+		if (++told > TOLD_MAX) {
+			left++;
+			continue;
+		}
+		printf("# kho: memory kind=%s node=%d from=0x%llx size=0x%llx\n", kind, nid,
+		       r[i].addr, end - r[i].addr);
+	}
+	if (left)
+		printf("# kho: memory left=%zu\n", left);
+}
+
+/* where all of it is, for whoever looks at a report; the keys are by address */
+static void tell_memory(void)
+{
+	static struct kho_region r[KHO_REGIONS_MAX];
+	struct kho_region *kept = calloc(map.nr, sizeof(*kept));
+	int n;
+
+	for (int nid = 0; nid < NODES_MAX; nid++)
+		kho_node_spans(nid, span[nid], SPANS_MAX);
+	n = kho_iomem_ram(r, ARRAY_SIZE(r));
+	/* of each node by itself: what lies side by side may be of two */
+	for (int i = 0; i < n; i++) {
+		for (int nid = 0; nid < NODES_MAX; nid++) {
+			for (int j = 0; j < SPANS_MAX && span[nid][j].size; j++) {
+				struct kho_region *s = &span[nid][j], part;
+				u64 end = min_end(&r[i], s);
+
+				part.addr = r[i].addr > s->addr ? r[i].addr : s->addr;
+				part.size = end > part.addr ? end - part.addr : 0;
+				if (part.size)
+					tell_ranges("ram", &part, 1);
+			}
+		}
+	}
+	n = kho_scratch_read(OUT, r, ARRAY_SIZE(r));
+	for (int i = 0; i < n; i++)
+		tell_ranges("scratch", &r[i], 1);
+	for (size_t i = 0; kept && i < map.nr; i++) {
+		kept[i].addr = map.key[i].addr;
+		kept[i].size = size_of(&map.key[i]);
+	}
+	if (kept)
+		tell_ranges("preserved", kept, map.nr);
+	free(kept);
+	fflush(stdout);
+}
+
 /* preserved twice is restored twice */
 KHO_TEST_WHERE(r10, keys_do_not_overlap, closed())
 {
@@ -119,6 +201,7 @@ KHO_TEST_WHERE(r10, keys_do_not_overlap, closed())
 			       a->addr, a->order, b->addr, b->order);
 		}
 	}
+	tell_memory();
 }
 
 KHO_TEST_WHERE(f11, tree_is_preserved, closed())

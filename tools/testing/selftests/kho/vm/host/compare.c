@@ -23,6 +23,8 @@
 /* percent that a counted series may change by, and a timed one */
 #define COUNTED_PERCENT	0.5
 #define TIMED_PERCENT	5.0
+/* instead of a limit of its own: that of the kind of series */
+#define BY_KIND		-1
 /* how often a run is told to be worse by chance, over all of its series */
 #define CHANCE		0.01
 /* a reference loop that took this much longer is told of, percent */
@@ -429,25 +431,66 @@ static void show_speed(const struct run *base, const struct run *new)
 	free(by);
 }
 
-static int compare_two(const char *base_path, const char *new_path, double percent, bool all)
+/* the series that both runs have; to be freed */
+static struct change *changes_of(const struct run *base, const struct run *new, double percent,
+				 size_t *n)
 {
-	struct run base = { }, new = { };
-	size_t n = 0, worse = 0, better = 0, moved = 0, alone;
-	struct change *c;
+	struct change *c = calloc(json_object_size(base->series) + 1, sizeof(*c));
 	const char *key;
 	json_t *m;
 
-	if (run_load(&base, base_path) || run_load(&new, new_path))
-		return EX_CANNOT;
-	c = calloc(json_object_size(base.series), sizeof(*c));
-	json_object_foreach(base.series, key, m) {
-		json_t *other = json_object_get(new.series, key);
+	if (!c)
+		abort();
+	*n = 0;
+	json_object_foreach(base->series, key, m) {
+		json_t *other = json_object_get(new->series, key);
 
 		if (!other)
 			continue;
-		c[n].key = key;
-		compare_one(&c[n++], m, other);
+		c[*n].key = key;
+		compare_one(&c[(*n)++], m, other);
 	}
+	judge(c, *n, percent);
+	qsort(c, *n, sizeof(*c), worst_first);
+	return c;
+}
+
+/**
+ * compare_rows() - what became of each series from one run to another
+ * @base: results directory of the one, or its file
+ * @new: of the other
+ *
+ * Return: [{"told", "percent", "was", "is", "series"}], the worst first; NULL if they
+ * cannot be compared, complained about
+ */
+json_t *compare_rows(const char *base, const char *new)
+{
+	struct run one = { }, other = { };
+	json_t *rows;
+	struct change *c;
+	size_t n;
+
+	if (run_load(&one, base) || run_load(&other, new))
+		return NULL;
+	rows = json_array();
+	c = changes_of(&one, &other, BY_KIND, &n);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(rows, json_pack("{s:s,s:f,s:f,s:f,s:s}", "told", c[i].told,
+						      "percent", c[i].percent, "was", c[i].was,
+						      "is", c[i].is, "series", c[i].key));
+	free(c);
+	return rows;
+}
+
+static int compare_two(const char *base_path, const char *new_path, double percent, bool all)
+{
+	struct run base = { }, new = { };
+	size_t n, worse = 0, better = 0, moved = 0, alone;
+	struct change *c;
+
+	if (run_load(&base, base_path) || run_load(&new, new_path))
+		return EX_CANNOT;
+	c = changes_of(&base, &new, percent, &n);
 	printf("base %s: %s\nnew  %s: %s\n", base.name, release_of(&base), new.name,
 	       release_of(&new));
 	if (!n) {
@@ -456,8 +499,6 @@ static int compare_two(const char *base_path, const char *new_path, double perce
 	}
 	show_environment(&base, &new);
 	show_speed(&base, &new);
-	judge(c, n, percent);
-	qsort(c, n, sizeof(*c), worst_first);
 	for (size_t i = 0; i < n; i++) {
 		bool same = !strcmp(c[i].told, "same");
 
@@ -626,7 +667,7 @@ static int compare_history(const char *dir, double percent)
 int compare(int argc, char **argv)
 {
 	const char *path[2] = { }, *history = NULL;
-	double percent = -1;
+	double percent = BY_KIND;
 	bool all = false;
 	int n = 0;
 

@@ -21,6 +21,8 @@
 #define TAIL_LINES	30
 /* facts about a machine */
 #define ENVIRONMENT_MAX	100
+/* ranges of memory that are kept of a machine */
+#define MEMORY_MAX	2000
 
 struct machines machines;
 
@@ -231,6 +233,28 @@ static void counted_on(json_t *value)
 	free(machine);
 }
 
+static void memory(struct machine *m, json_t *range)
+{
+	json_t *list = json_object_get(m->scn, "memory"), *left = json_object_get(range, "left");
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(m->scn, "memory", list);
+	}
+	if (!left && json_array_size(list) >= MEMORY_MAX)
+		left = json_true();
+	if (left) {
+		json_int_t n = json_integer_value(json_object_get(m->scn, "memory_left"));
+
+		n += json_is_integer(left) ? json_integer_value(left) : 1;
+		json_object_set_new(m->scn, "memory_left", json_integer(n));
+		json_decref(range);
+		return;
+	}
+	json_object_set_new(range, "generation", json_integer(m->generation));
+	json_array_append_new(list, range);
+}
+
 /* the first word stands: a series is compared by what it began with */
 static void environment(struct machine *m, const char *key, const char *fact)
 {
@@ -285,6 +309,13 @@ static void program_line(struct machine *m, const char *line)
 			return;
 		if (is > 0)
 			is = -1;
+		if (!is) {
+			is = ktap_memory(k.reason, &v);
+			if (is > 0) {
+				memory(m, v);
+				return;
+			}
+		}
 		if (is < 0) {
 			m->failed++;
 			machine_check(m, "", "measurement", ST_FAIL, "",

@@ -94,12 +94,15 @@ static const struct command {
 		list_command,
 	}, {
 		"report", "tell what a run found out",
-		"[--html FILE] RESULTS\n",
+		"[--html FILE [--base RESULTS]] RESULTS\n",
 		"Prints the summary of a run again: RESULTS is a results directory, or its\n"
 		"results.json.  Exit status: that of the run; 2 if it cannot be read, or the page\n"
 		"cannot be written.\n",
 		"  --html FILE           write a page, too, that a browser opens: failures with their\n"
-		"                        evidence, known issues, chains, histograms and curves\n",
+		"                        evidence, known issues, maps of memory, chains, histograms\n"
+		"                        and curves\n"
+		"  --base RESULTS        a run that this one is compared with there: checks, and\n"
+		"                        series as khotest compare has them\n",
 		report_command,
 	}, {
 		"compare", "tell what got worse from one run to another, or in a row of runs",

@@ -747,7 +747,6 @@ static int start_unit(struct scenario **s, int nr, const struct options *o)
 	struct state first = { };
 	int err = make_dir(o) ?: write_state(o, &first) ?: results_suspend() ?:
 		  write_unit(o, s, nr);
-	const char *verdict;
 	json_t *root;
 	char *path;
 
@@ -767,8 +766,7 @@ static int start_unit(struct scenario **s, int nr, const struct options *o)
 	root = results_load(o->results, &path);
 	if (!root)
 		return EX_CANNOT;
-	verdict = json_string_value(json_object_get(root, "verdict"));
-	return !strcmp(verdict, "PASS") ? EX_PASS : !strcmp(verdict, "SKIP") ? EX_SKIP : EX_FAIL;
+	return results_exit(root);
 }
 
 /**

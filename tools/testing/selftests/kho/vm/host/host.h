@@ -142,6 +142,7 @@ void ktap_parse(const char *line, struct ktap_line *k);
 bool ktap_noise(const char *diag);
 int ktap_value(const char *diag, json_t **value);
 int ktap_more(const char *diag, char *name, size_t name_size, json_t **list);
+int ktap_memory(const char *diag, json_t **range);
 const char *ktap_environment(const char *diag, char *key, size_t key_size);
 void ktap_name(const char *name, char *req, size_t req_size, char *test,
 	       size_t test_size);
@@ -173,6 +174,7 @@ int shrink(int argc, char **argv);
 
 /* compare.c */
 int compare(int argc, char **argv);
+json_t *compare_rows(const char *base, const char *new);
 
 /* khotest.c: commands */
 int run_command(int argc, char **argv);
@@ -248,11 +250,12 @@ int results_write(bool force);
 int results_close(const char *status);
 bool results_broken(void);
 json_t *results_load(const char *of, char **path);
-int results_show(const char *dir, const char *html);
+void results_show(json_t *root);
+int results_exit(json_t *root);
 
 /* report.c; parts of the page */
 extern const char report_css[], report_js[];
-int report_html(json_t *root, const char *path);
+int report_html(json_t *root, const char *of, const char *base, const char *path);
 
 /* schema.c; the schema's file, as it was when this was built */
 extern const char results_schema[], results_schema_end[];

@@ -586,12 +586,26 @@ int list_command(int argc, char **argv)
 
 int report_command(int argc, char **argv)
 {
-	if (argc == 1 && *argv[0] != '-')
-		return results_show(argv[0], NULL);
-	if (argc == 3 && !strcmp(argv[0], "--html") && *argv[2] != '-')
-		return results_show(argv[2], argv[1]);
-	help_usage("report", stderr);
-	return EX_CANNOT;
+	const char *html = NULL, *base = NULL;
+	json_t *root;
+	char *path;
+
+	while (argc > 2 && (!strcmp(argv[0], "--html") || !strcmp(argv[0], "--base"))) {
+		*(strcmp(argv[0], "--html") ? &base : &html) = argv[1];
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc != 1 || *argv[0] == '-' || (base && !html)) {
+		help_usage("report", stderr);
+		return EX_CANNOT;
+	}
+	root = results_load(argv[0], &path);
+	if (!root)
+		return EX_CANNOT;
+	results_show(root);
+	if (html && report_html(root, path, base, html))
+		return EX_CANNOT;
+	return results_exit(root);
 }
 
 int decode_command(int argc, char **argv)

@@ -308,6 +308,49 @@ const char *ktap_environment(const char *diag, char *key, size_t key_size)
 }
 
 /**
+ * ktap_memory() - read where some memory is, and what it is for
+ * @diag: a diagnostic's text, without "# "
+ * @range: {"kind", "node", "from", "size"}, or {"left"}: so many are not told
+ *
+ * "kho: memory kind=<ram|scratch|preserved> node=<n> from=0x<hex> size=0x<hex>"
+ * "kho: memory left=<n>"
+ *
+ * Return: 1, 0 for another line, -1 for one that claims to be that and is not
+ */
+int ktap_memory(const char *diag, json_t **range)
+{
+	static const char * const kinds[] = { "ram", "scratch", "preserved" };
+	static const char tag[] = "kho: memory ";
+	unsigned long long from, size;
+	unsigned int node, left;
+	char kind[16];
+	int at = 0;
+
+	if (strncmp(diag, tag, strlen(tag)))
+		return 0;
+	diag += strlen(tag);
+	if (sscanf(diag, "left=%6u%n", &left, &at) == 1 && at && !diag[at] && left < 1000000) {
+		*range = json_pack("{s:I}", "left", (json_int_t)left);
+		return 1;
+	}
+	at = 0;
+	if (sscanf(diag, "kind=%15[a-z] node=%4u from=0x%15llx size=0x%15llx%n", kind, &node, &from,
+		   &size, &at) != 4 || !at || diag[at])
+		return -1;
+	/* a minus is taken for what it is not */
+	if (!size || size >> 60 || from >> 60 || node > 9999)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(kind, kinds[i]))
+			continue;
+		*range = json_pack("{s:s,s:I,s:I,s:I}", "kind", kind, "node", (json_int_t)node,
+				   "from", (json_int_t)from, "size", (json_int_t)size);
+		return 1;
+	}
+	return -1;
+}
+
+/**
  * ktap_name() - requirement and test of a harness test's name
  * @name: "global.d4__scratch_phys_format"
  * @req: "D4"; empty if the name has no requirement

@@ -301,6 +301,266 @@ static void put_coverage(FILE *f, json_t *root)
 	json_decref(of);
 }
 
+/* a check over all generations of a scenario is in the worst state it had */
+static const char * const by_weight[] = { "SKIP", "PASS", "XFAIL", "MISS", "FAIL", NULL };
+
+static size_t weight(const char *status)
+{
+	size_t n = 0;
+
+	while (by_weight[n] && strcmp(by_weight[n], status))
+		n++;
+	return n;
+}
+
+static json_t *worst_of(json_t *root)
+{
+	json_t *of = json_object(), *check;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "results"), i, check) {
+		const char *was, *is = string_of(check, "status");
+		char key[512];
+
+		snprintf(key, sizeof(key), "%s %s", string_of(check, "scenario"),
+			 string_of(check, "test"));
+		was = json_string_value(json_object_get(of, key));
+		if (!was || weight(is) > weight(was))
+			json_object_set(of, key, json_object_get(check, "status"));
+	}
+	return of;
+}
+
+static void put_change(FILE *f, const char *check, const char *was, const char *is)
+{
+	fputs("<tr class=\"changed\"><th scope=\"row\">", f);
+	put(f, check);
+	fprintf(f, "</th><td class=\"%s\">%s</td><td class=\"%s\">%s</td></tr>\n", was, was, is,
+		is);
+}
+
+/* what became worse first */
+static void put_changes(FILE *f, json_t *base, json_t *root)
+{
+	static const char * const words[] = { "check", "was", "is", NULL };
+	json_t *old = worst_of(base), *new = worst_of(root), *v;
+	unsigned int same = 0, gone = 0, came = 0, changed = 0;
+	const char *key;
+
+	begin_table(f, "checks that changed", words, none, none);
+	for (int worse = 1; worse >= 0; worse--) {
+		json_object_foreach(new, key, v) {
+			const char *was = json_string_value(json_object_get(old, key));
+			const char *is = json_string_value(v);
+
+			if (was && strcmp(was, is) && (weight(is) > weight(was)) == worse) {
+				put_change(f, key, was, is);
+				changed++;
+			}
+			same += worse && was && !strcmp(was, is);
+			came += worse && !was;
+		}
+	}
+	json_object_foreach(old, key, v)
+		gone += !json_object_get(new, key);
+	end_table(f);
+	fprintf(f, "<p><b id=\"checks-changed\">%u</b> checks changed, %u are what they were, ",
+		changed, same);
+	fprintf(f, "%u are new, %u are gone.</p>\n", came, gone);
+	json_decref(old);
+	json_decref(new);
+}
+
+static void put_series(FILE *f, const char *base, const char *of)
+{
+	static const char * const words[] = { "series", "", NULL };
+	static const char * const numbers[] = { "percent", "was", "is", NULL };
+	json_t *rows = compare_rows(base, of), *row;
+	size_t i, n = 0;
+
+	if (!rows) {
+		fputs("<p>No series are in both.</p>\n", f);
+		return;
+	}
+	begin_table(f, "series that changed", words, numbers, none);
+	json_array_foreach(rows, i, row) {
+		const char *told = string_of(row, "told");
+
+		if (!strcmp(told, "same")) {
+			n++;
+			continue;
+		}
+		fputs("<tr class=\"moved\"><th scope=\"row\">", f);
+		put(f, string_of(row, "series"));
+		fprintf(f, "</th><td class=\"%s\">%s</td><td class=\"n\">%+.2f</td>",
+			!strcmp(told, "worse") ? "FAIL" : !strcmp(told, "better") ? "PASS" : "SKIP",
+			told, json_number_value(json_object_get(row, "percent")));
+		fprintf(f, "<td class=\"n\">%.10g</td><td class=\"n\">%.10g</td></tr>\n",
+			json_number_value(json_object_get(row, "was")),
+			json_number_value(json_object_get(row, "is")));
+	}
+	end_table(f);
+	fprintf(f, "<p><b id=\"series-same\">%zu</b> of %zu series are the same.</p>\n", n,
+		json_array_size(rows));
+	json_decref(rows);
+}
+
+static int put_base(FILE *f, json_t *root, const char *of, const char *base)
+{
+	json_t *old;
+	char *path;
+
+	if (!base)
+		return 0;
+	old = results_load(base, &path);
+	free(path);
+	if (!old)
+		return -1;
+	fputs("<section id=\"base\"><h2>Compared with a base</h2>\n<p>Base: kernel ", f);
+	put(f, string_of(json_object_get(old, "kernel"), "release"));
+	fprintf(f, ", <span class=\"%s\">%s</span>, ", string_of(old, "verdict"),
+		string_of(old, "verdict"));
+	put(f, string_of(old, "start_time"));
+	fputs("</p>\n", f);
+	put_changes(f, old, root);
+	put_series(f, base, of);
+	fputs("</section>\n", f);
+	json_decref(old);
+	return 0;
+}
+
+static const char * const kinds[] = { "ram", "scratch", "preserved" };
+
+static json_int_t number_of(json_t *range, const char *key)
+{
+	return json_integer_value(json_object_get(range, key));
+}
+
+static bool told_of(json_t *range, json_int_t generation, json_int_t node, const char *kind)
+{
+	return number_of(range, "generation") == generation &&
+	       (node < 0 || number_of(range, "node") == node) &&
+	       (!kind || !strcmp(string_of(range, "kind"), kind));
+}
+
+/* one node: RAM, and in it what is scratch and what is preserved */
+static void put_node(FILE *f, json_t *memory, json_int_t gen, json_int_t node, double low,
+		     double high)
+{
+	double total[ARRAY_SIZE(kinds)] = { };
+	json_t *r;
+	size_t i;
+
+	fprintf(f, "<p class=\"node\">node %lld</p>\n", (long long)node);
+	fputs("<svg class=\"memory\" viewBox=\"0 0 1000 20\" preserveAspectRatio=\"none\" ", f);
+	fputs("aria-hidden=\"true\">\n", f);
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		json_array_foreach(memory, i, r) {
+			double x, width;
+
+			if (!told_of(r, gen, node, kinds[k]))
+				continue;
+			total[k] += number_of(r, "size");
+			x = 1000 * (number_of(r, "from") - low) / (high - low);
+			width = 1000.0 * number_of(r, "size") / (high - low);
+			/* a page is not to be seen at all among gigabytes */
+			fprintf(f, "<rect class=\"%s\" x=\"%.2f\" width=\"%.2f\" ", kinds[k], x,
+				width < 1.5 ? 1.5 : width);
+			fprintf(f, "y=\"%d\" height=\"%d\"/>\n", k ? 3 : 0, k ? 14 : 20);
+		}
+	}
+	fputs("</svg>\n<p class=\"node\">", f);
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		fprintf(f, "%s<span class=\"key %s\"></span> %s %.0f KiB", k ? ", " : "", kinds[k],
+			kinds[k], total[k] / 1024);
+	fputs("</p>\n", f);
+}
+
+static void put_ranges(FILE *f, json_t *memory, json_int_t gen)
+{
+	static const char * const words[] = { "node", "kind", "from", "to", NULL };
+	static const char * const numbers[] = { "KiB", NULL };
+	json_t *r;
+	size_t i;
+
+	fputs("<details><summary>ranges</summary>", f);
+	begin_table(f, "ranges of memory", words, numbers, none);
+	json_array_foreach(memory, i, r) {
+		json_int_t from = number_of(r, "from"), size = number_of(r, "size");
+
+		if (!told_of(r, gen, -1, NULL))
+			continue;
+		fprintf(f, "<tr class=\"range\"><td>%lld</td><td>%s</td>",
+			(long long)number_of(r, "node"), string_of(r, "kind"));
+		fprintf(f, "<td>0x%llx</td><td>0x%llx</td><td class=\"n\">%lld</td></tr>\n",
+			(long long)from, (long long)(from + size - 1), (long long)size / 1024);
+	}
+	end_table(f);
+	fputs("</details>\n", f);
+}
+
+/* the maps of one scenario, a kernel after the other */
+static void put_maps(FILE *f, json_t *s)
+{
+	json_t *memory = json_object_get(s, "memory"), *r;
+	json_int_t last = 0, nodes = 0;
+	double low = 0, high = 0;
+	size_t i;
+
+	json_array_foreach(memory, i, r) {
+		double from = number_of(r, "from"), to = from + number_of(r, "size");
+
+		low = !i || from < low ? from : low;
+		high = to > high ? to : high;
+		if (number_of(r, "generation") > last)
+			last = number_of(r, "generation");
+		if (number_of(r, "node") > nodes)
+			nodes = number_of(r, "node");
+	}
+	for (json_int_t gen = 0; gen <= last; gen++) {
+		bool any = false;
+
+		json_array_foreach(memory, i, r)
+			any |= told_of(r, gen, -1, NULL);
+		if (!any)
+			continue;
+		fputs("<details open class=\"map\"><summary>", f);
+		put(f, string_of(s, "name"));
+		fprintf(f, ", generation %lld</summary>\n", (long long)gen);
+		for (json_int_t node = 0; node <= nodes; node++) {
+			any = false;
+			json_array_foreach(memory, i, r)
+				any |= told_of(r, gen, node, NULL);
+			if (any)
+				put_node(f, memory, gen, node, low, high);
+		}
+		put_ranges(f, memory, gen);
+		fputs("</details>\n", f);
+	}
+	if (json_object_get(s, "memory_left"))
+		fprintf(f, "<p>%lld more ranges were not told.</p>\n",
+			integer_of(s, "memory_left"));
+}
+
+static void put_memory(FILE *f, json_t *root)
+{
+	unsigned int n = 0;
+	json_t *s;
+	size_t i;
+
+	fputs("<section id=\"memory\"><h2>Memory</h2>\n"
+	      "<p>By physical address, from the lowest to the highest of all nodes.</p>\n", f);
+	json_array_foreach(json_object_get(root, "scenarios"), i, s) {
+		if (!json_array_size(json_object_get(s, "memory")))
+			continue;
+		put_maps(f, s);
+		n++;
+	}
+	if (!n)
+		fputs("<p>No scenario of this run looked at the preserved-memory map.</p>\n", f);
+	fputs("</section>\n", f);
+}
+
 static json_t *chart_of(json_t *charts, const char *name, const char *unit)
 {
 	json_t *c = json_object_get(charts, name);
@@ -460,6 +720,7 @@ static const char page_parts[] =
 "<li><a href=\"#known\">Known issues</a></li>\n"
 "<li><a href=\"#scenarios\">Scenarios</a></li>\n"
 "<li><a href=\"#coverage\">Requirements</a></li>\n"
+"<li><a href=\"#memory\">Memory</a></li>\n"
 "<li><a href=\"#chains\">Chains</a></li>\n"
 "<li><a href=\"#costs\">What it costs</a></li>\n"
 "</ul></nav>\n"
@@ -476,9 +737,10 @@ static const char page_costs[] =
 "<p><label for=\"series\">samples of</label> <select id=\"series\"></select></p>\n"
 "<div id=\"histogram\"></div>\n";
 
-static void put_page(FILE *f, json_t *root, const char *charts)
+static int put_page(FILE *f, json_t *root, const char *of, const char *base, const char *charts)
 {
 	json_t *data = chart_data(root);
+	int err;
 
 	fputs(page_head, f);
 	put(f, string_of(json_object_get(root, "kernel"), "release"));
@@ -486,10 +748,14 @@ static void put_page(FILE *f, json_t *root, const char *charts)
 	fprintf(f, "%s</style></head>\n<body>\n", report_css);
 	put_head(f, root);
 	fputs(page_parts, f);
+	if (base)
+		fputs("<p><a href=\"#base\">Compared with a base</a></p>\n", f);
 	put_failures(f, root);
+	err = put_base(f, root, of, base);
 	put_known(f, root);
 	put_scenarios(f, root);
 	put_coverage(f, root);
+	put_memory(f, root);
 	fputs(page_chains, f);
 	put_slopes(f, root);
 	fputs(page_costs, f);
@@ -505,16 +771,19 @@ static void put_page(FILE *f, json_t *root, const char *charts)
 			report_js);
 	fputs("</body></html>\n", f);
 	json_decref(data);
+	return err;
 }
 
 /**
  * report_html() - write what a run found out as a page
  * @root: the results
+ * @of: their file
+ * @base: results of a run that they are compared with, or NULL
  * @path: the page's file
  *
  * Return: 0, or -1, complained about
  */
-int report_html(json_t *root, const char *path)
+int report_html(json_t *root, const char *of, const char *base, const char *path)
 {
 	struct kho_blob charts = { };
 	FILE *f;
@@ -523,13 +792,11 @@ int report_html(json_t *root, const char *path)
 	if (kho_read_file(CHART_JS, &charts))
 		complain("%s: no charts in the page: the package libjs-chart.js has them", path);
 	f = fopen(path, "we");
-	if (f)
-		put_page(f, root, charts.data);
-	err = !f || ferror(f);
-	if (f && fclose(f))
-		err = 1;
-	if (err)
-		complain("%s: %s", path, strerror(errno));
+	err = f ? put_page(f, root, of, base, charts.data) : 0;
 	kho_blob_free(&charts);
-	return err ? -1 : 0;
+	if (f && (ferror(f) | fclose(f)))
+		f = NULL;
+	if (!f)
+		complain("%s: %s", path, strerror(errno));
+	return f ? err : -1;
 }

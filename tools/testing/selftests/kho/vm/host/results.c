@@ -697,8 +697,11 @@ bool results_broken(void)
 	return res.broken;
 }
 
-/* of results that are in order, see not_results() */
-static void show(json_t *root)
+/**
+ * results_show() - print the summary of a run
+ * @root: its results, in order, see results_load()
+ */
+void results_show(json_t *root)
 {
 	json_t *s, *c, *line;
 	const char *status = json_string_value(json_object_get(root, "status"));
@@ -819,7 +822,7 @@ int results_close(const char *status)
 	       res.count[ST_PASS], res.count[ST_FAIL], res.count[ST_XFAIL],
 	       res.count[ST_SKIP], res.count[ST_MISS]);
 	fflush(stdout);
-	show(res.root);
+	results_show(res.root);
 	fprintf(stderr, "results: %s/results.json\n", res.dir);
 	if (err)
 		return EX_FAIL;
@@ -874,27 +877,16 @@ json_t *results_load(const char *of, char **path)
 }
 
 /**
- * results_show() - print the summary of an earlier run
- * @dir: its results directory, or the file
- * @html: the page to write, or NULL
+ * results_exit() - exit status of an earlier run
+ * @root: its results
  *
- * Return: exit status, that of the run
+ * Return: that
  */
-int results_show(const char *dir, const char *html)
+int results_exit(json_t *root)
 {
-	char *path;
-	json_t *root = results_load(dir, &path);
-	const char *ver;
+	const char *ver = json_string_value(json_object_get(root, "verdict"));
 
-	if (!root)
-		return EX_CANNOT;
-	show(root);
-	if (html && report_html(root, html))
-		return EX_CANNOT;
-	ver = json_string_value(json_object_get(root, "verdict"));
-	if (!strcmp(ver, "PASS"))
-		return EX_PASS;
-	return !strcmp(ver, "SKIP") ? EX_SKIP : EX_FAIL;
+	return !strcmp(ver, "PASS") ? EX_PASS : !strcmp(ver, "SKIP") ? EX_SKIP : EX_FAIL;
 }
 
 /**
