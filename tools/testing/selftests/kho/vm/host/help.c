@@ -72,8 +72,8 @@ static const struct command {
 		shrink,
 	}, {
 		"qualify", "say whether a distribution can ship a kernel with KHO",
-		"--kernel IMAGE [--config FILE] [--results DIR] [option of run]... [NAME]...\n"
-		"--deb PACKAGE... [--results DIR] [option of run]... [NAME]...\n",
+		"--kernel IMAGE [--config FILE] [--modules DIR] [option]... [NAME]...\n"
+		"--deb PACKAGE... [option]... [NAME]...\n",
 		"Tells which options a kernel lacks, what the suite finds, and a verdict with its\n"
 		"reasons, on one page, which is DIR/qualification.txt as well.\n"
 		"Exit status: 0 qualified, with known issues or without, 1 not qualified, 2 the\n"
@@ -82,6 +82,8 @@ static const struct command {
 		"  --config FILE         its configuration\n"
 		"  --deb PACKAGE         a package that has a part of it, image or configuration;\n"
 		"                        once for each\n"
+		"  --modules DIR         its modules: kho_producer.ko, the test producer, is taken from\n"
+		"                        there; other options are those of run\n"
 		"  --results DIR         directory to make and to leave all in (qualification-TIME)\n",
 		qualify,
 	}, {

@@ -114,7 +114,7 @@ struct kernel {
 	char sha256[65];
 	u64 size;
 	char *config;
-	char config_from[512];
+	char config_from[4096];
 };
 
 enum status { ST_PASS, ST_FAIL, ST_SKIP, ST_XFAIL, ST_MISS, ST_COUNT };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,7 @@ static char *embedded_config(const unsigned char *image, size_t len)
 
 static bool config_file(struct kernel *k, const char *path)
 {
+	char real[PATH_MAX];
 	struct kho_blob b;
 
 	if (kho_read_file(path, &b))
@@ -168,7 +170,7 @@ static bool config_file(struct kernel *k, const char *path)
 		return false;
 	}
 	k->config = b.data;
-	snprintf(k->config_from, sizeof(k->config_from), "%s", path);
+	snprintf(k->config_from, sizeof(k->config_from), "%s", realpath(path, real) ?: path);
 	return true;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define ARGS_MAX	64
 #define DEBS_MAX	8
+#define PRODUCER	"kho_producer.ko"
 /* checks that are named on the page; the rest is in the results */
 #define NAMED_MAX	20
 
@@ -221,9 +223,39 @@ static int judge(struct candidate *c, json_t *root)
 	return conclude(c, json_object_size(issues) ? KNOWN_ISSUES : QUALIFIED, why);
 }
 
+/* where the test producer is among a kernel's modules, "" if it is not */
+static char producer[PATH_MAX];
+
+static int look_for_producer(const char *path, const struct stat *st __maybe_unused, int type,
+			     struct FTW *ftw)
+{
+	if (type != FTW_F || strcmp(path + ftw->base, PRODUCER))
+		return 0;
+	snprintf(producer, sizeof(producer), "%s", path);
+	return 1;
+}
+
+/* a kernel's own modules: all that the suite needs of them is the test producer */
+static bool take_modules(const char *dir)
+{
+	struct stat st;
+
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode)) {
+		complain("--modules %s: %s", dir, strerror(errno ?: ENOTDIR));
+		return false;
+	}
+	if (nftw(dir, look_for_producer, 16, FTW_PHYS) < 0) {
+		complain("--modules %s: %s", dir, strerror(errno));
+		return false;
+	}
+	if (!*producer)
+		complain("--modules %s: no %s there: what needs it is skipped", dir, PRODUCER);
+	return true;
+}
+
 static int run_profile(struct candidate *c, char **more, int nr)
 {
-	char *argv[ARGS_MAX + 16] = { "/proc/self/exe", "run", "--kernel", c->image };
+	char *argv[ARGS_MAX + 18] = { "/proc/self/exe", "run", "--kernel", c->image };
 	char results[PATH_MAX + 16], ktap[PATH_MAX + 16], *path;
 	json_t *root;
 	int n = 4, status;
@@ -236,6 +268,10 @@ static int run_profile(struct candidate *c, char **more, int nr)
 	snprintf(ktap, sizeof(ktap), "%s/ktap.log", c->results);
 	argv[n++] = "--results";
 	argv[n++] = results;
+	if (*producer) {
+		argv[n++] = "--module";
+		argv[n++] = producer;
+	}
 	for (int i = 0; i < nr; i++)
 		argv[n++] = more[i];
 	status = run(argv, ktap);
@@ -271,6 +307,10 @@ static bool take(struct candidate *c, int argc, char **argv, const char **deb, i
 			++*nr_deb;
 		} else if (!strcmp(argv[i], "--results") && has) {
 			results = argv[++i];
+		} else if (!strcmp(argv[i], "--modules") && has) {
+			errno = 0;
+			if (!take_modules(argv[++i]))
+				return false;
 		} else {
 			if (*nr < ARGS_MAX)
 				more[*nr] = argv[i];
