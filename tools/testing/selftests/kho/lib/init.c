@@ -307,12 +307,34 @@ static void load_kernel(void)
 	close(fd);
 }
 
+/*
+ * A CPU that is stopped for a kexec says so before it has come to rest, and then may run
+ * in what is the next kernel already (Documentation/known-issues/stopped-cpu-still-runs.rst).
+ * One that is offline rests: only where CPUs are the matter are they stopped.
+ */
+static void rest_cpus(void)
+{
+	char path[64];
+
+	if (job.flags & KHO_SC_PARALLEL)
+		return;
+	for (int cpu = sysconf(_SC_NPROCESSORS_CONF) - 1; cpu > 0; cpu--) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+		kho_write(path, "0");
+	}
+}
+
 static void __noreturn next_kernel(void)
 {
 	struct kho_step next;
 
 	next_step(&next);
+	if (next.way == KHO_BY_KEXEC || next.way == KHO_BY_KEXEC_LOAD)
+		rest_cpus();
 	kho_tell_klog(&teller);
+	/* what comes on the console behind this is the next one's */
+	printf(KHO_LEAVES "\n", generation);
+	fflush(stdout);
 	record(KHO_REC_KEXEC, "", 0);
 	/* nothing panics as surely as the end of init */
 	if (next.way == KHO_BY_CRASH || job.flags & KHO_SC_DAMAGED) {

@@ -60,6 +60,9 @@ struct kho_record {
 };
 
 const char *kho_record_kind_name(enum kho_record_kind kind);
+/* what init says on the console when a generation ends, with its number */
+#define KHO_LEAVES	"kho_init: end of generation %u"
+
 size_t kho_record_format(char *buf, size_t size, u32 seq,
 			 u32 generation, enum kho_record_kind kind,
 			 const char *payload, size_t len);

@@ -118,7 +118,6 @@ void machine_say(const struct machine *m, const char *what);
 void __printf(2, 3) machine_because(struct machine *m, const char *fmt, ...);
 void machine_check(struct machine *m, const char *req, const char *test, enum status st,
 		   const char *reason, json_t *evidence);
-void machine_console(struct machine *m);
 void machine_record(struct machine *m, const char *line, size_t len);
 void machine_over(struct machine *m, const char *how);
 
