@@ -40,6 +40,8 @@ endif
 
 ifeq ($(call kho_links,jansson.h,-ljansson),y)
 KHO_JANSSON := y
+# it is a program of guests, too
+KHO_JANSSON_STATIC := $(if $(call kho_links,jansson.h,$(KHO_STATIC) -ljansson),$(KHO_STATIC))
 else
 $(call kho_without,jansson,khotest,libjansson-dev)
 endif

@@ -71,6 +71,7 @@ struct options {
 	struct {
 		const char *name;
 		const char *path;
+		const char *arch;
 		const char *config;
 		bool by_default;
 	} also[ALSO_MAX];
@@ -102,6 +103,7 @@ struct options {
 /**
  * struct kernel - the image under test
  * @path: its file
+ * @arch: what it runs on, as uname -m has it
  * @release: as its header says
  * @sha256: of the image, "" if nobody could say
  * @size: bytes
@@ -110,6 +112,7 @@ struct options {
  */
 struct kernel {
 	const char *path;
+	const char *arch;
 	char release[128];
 	char sha256[65];
 	u64 size;
@@ -216,7 +219,10 @@ char *guest_job(const struct scenario *s, const struct options *o);
 char **qemu_argv(const struct scenario *s, const struct options *o,
 		 const char *dir, const char *kernel, const char *cmdline,
 		 int record_fd);
+bool qemu_choose(const char *arch);
 const char *qemu_binary(void);
+const char *qemu_package(void);
+const char *qemu_lacks(const struct scenario *s);
 const char *qemu_version(void);
 char *qemu_counts(void);
 char *shell_quote(char *const *argv);

@@ -3,6 +3,7 @@
  * initramfs.c - what a machine boots with
  */
 #include <errno.h>
+#include <linux/elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,16 +161,33 @@ static int add_program(struct archive *a, const char *name, const char *from,
 	return err;
 }
 
+/* which processor a program is for, as its ELF header has it; 0 where it has none */
+static unsigned int processor_of(const char *path)
+{
+	unsigned char head[20] = "";
+	FILE *f = fopen(path, "re");
+	bool elf = f && fread(head, sizeof(head), 1, f) == 1 && !memcmp(head, ELFMAG, SELFMAG);
+
+	if (f)
+		fclose(f);
+	return elf ? head[18] | head[19] << 8 : 0;
+}
+
 static int add_host_program(struct archive *a, const char *dir, const char *program,
-			    char *why, size_t size)
+			    unsigned int processor, char *why, size_t size)
 {
 	char from[1024], name[512];
 
 	snprintf(name, sizeof(name), "kho/bin/%s", program);
 	/* the suite's own come first */
 	snprintf(from, sizeof(from), "%s/%s", dir, program);
-	if (!access(from, X_OK) || find_program(program, from, sizeof(from)))
-		return add_program(a, name, from, why, size);
+	if (!access(from, X_OK) || find_program(program, from, sizeof(from))) {
+		if (processor_of(from) == processor)
+			return add_program(a, name, from, why, size);
+		snprintf(why, size, "%s: a program for another processor than the machine's",
+			 from);
+		return -ENOPKG;
+	}
 	snprintf(why, size, "program %s is not installed", program);
 	return -ENOPKG;
 }
@@ -249,6 +267,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 	};
 	struct archive a = { .ino = 1 };
 	char from[1024], name[512], kernel[32] = "";
+	unsigned int processor = 0;
 	int err = 0;
 
 	a.out = fopen(path, "we");
@@ -281,16 +300,17 @@ int initramfs_write(const char *path, const struct scenario *s,
 		snprintf(name, sizeof(name), "kho/bin/%s", p);
 		snprintf(from, sizeof(from), "%s/%s", o->programs, p);
 		err = add_program(&a, name, from, why, size);
+		processor = processor_of(from);
 		/* each program can be init, see lib/init.c */
 		if (!i && !o->init)
 			kho_cpio_link(a.out, a.ino++, "init", name);
 	}
 	for (int i = 0; i < KHO_FILES_MAX && !err; i++)
 		if (*s->decl.files[i])
-			err = add_host_program(&a, o->programs, s->decl.files[i], why,
-					       size);
+			err = add_host_program(&a, o->programs, s->decl.files[i], processor,
+					       why, size);
 	if (!err && scenario_uses(s, KHO_BY_KEXEC_LOAD))
-		err = add_host_program(&a, o->programs, "kexec", why, size);
+		err = add_host_program(&a, o->programs, "kexec", processor, why, size);
 	if (!err && s->decl.flags & KHO_SC_MODULE)
 		err = add_modules(&a, s, o, why, size);
 	for (int i = 0; !err; i++) {

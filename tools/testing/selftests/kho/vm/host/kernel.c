@@ -2,7 +2,8 @@
 /*
  * kernel.c - what can be known of a kernel image before it runs
  *
- * The header is that of Documentation/arch/x86/boot.rst.
+ * The headers are those of Documentation/arch/x86/boot.rst and
+ * Documentation/arch/arm64/booting.rst.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,12 @@ enum {
 	HDR_PAYLOAD_OFFSET = 0x248,
 	HDR_PAYLOAD_LENGTH = 0x24c,
 	HDR_END = 0x250,
+};
+
+/* offsets into an arm64 Image, which has no release */
+enum {
+	ARM_MAGIC = 0x38,
+	ARM_END = 0x40,
 };
 
 static u32 le32(const unsigned char *p)
@@ -127,16 +134,34 @@ static void identify(struct kernel *k, const unsigned char *image)
 }
 
 /* CONFIG_IKCONFIG: the configuration between two marks within the kernel */
-static char *embedded_config(const unsigned char *image, size_t len)
+static char *config_within(const char *vmlinux, size_t n)
+{
+	char *start = memmem(vmlinux, n, "IKCFG_ST", 8), *config = NULL;
+	char *end = start ? memmem(start, n - (start - vmlinux), "IKCFG_ED", 8) : NULL;
+	size_t m = 0;
+
+	if (end)
+		config = filter("gzip", "-dc", (unsigned char *)start + 8, end - start - 8,
+				CONFIG_MAX, &m);
+	if (config && (!m || strlen(config) != m)) {
+		free(config);
+		config = NULL;
+	}
+	return config;
+}
+
+static char *embedded_config(const struct kernel *k, const unsigned char *image)
 {
 	u64 off = (image[HDR_SETUP_SECTS] + 1) * 512 +
 		  (u64)le32(image + HDR_PAYLOAD_OFFSET);
 	u64 plen = le32(image + HDR_PAYLOAD_LENGTH);
-	size_t n, m = 0;
-	char *vmlinux, *start, *end, *config = NULL;
+	char *vmlinux, *config;
 	const char *tool;
+	size_t n;
 
-	if (off > len || plen > len - off)
+	if (strcmp(k->arch, "x86_64"))
+		return config_within((const char *)image, k->size);
+	if (off > k->size || plen > k->size - off)
 		return NULL;
 	tool = tool_for(image + off, plen);
 	if (!tool)
@@ -144,16 +169,8 @@ static char *embedded_config(const unsigned char *image, size_t len)
 	vmlinux = filter(tool, "-dc", image + off, plen, IMAGE_MAX, &n);
 	if (!vmlinux)
 		return NULL;
-	start = memmem(vmlinux, n, "IKCFG_ST", 8);
-	end = start ? memmem(start, n - (start - vmlinux), "IKCFG_ED", 8) : NULL;
-	if (end)
-		config = filter("gzip", "-dc", (unsigned char *)start + 8, end - start - 8,
-				CONFIG_MAX, &m);
+	config = config_within(vmlinux, n);
 	free(vmlinux);
-	if (config && (!m || strlen(config) != m)) {
-		free(config);
-		config = NULL;
-	}
 	return config;
 }
 
@@ -191,9 +208,63 @@ static void find_config(struct kernel *k, const unsigned char *image)
 	free(copy);
 	if (k->config)
 		return;
-	k->config = embedded_config(image, k->size);
+	k->config = embedded_config(k, image);
 	if (k->config)
 		snprintf(k->config_from, sizeof(k->config_from), "image");
+}
+
+/* up to the first character that a release cannot have */
+static void take_release(struct kernel *k, const unsigned char *image, size_t at)
+{
+	for (size_t i = 0; at + i < k->size && i < sizeof(k->release) - 1; i++) {
+		unsigned char c = image[at + i];
+
+		if (c <= ' ' || c > '~' || c == '/')
+			break;
+		k->release[i] = c;
+	}
+}
+
+/* NULL, or what is wrong with it */
+static const char *look_x86(struct kernel *k, const unsigned char *image)
+{
+	static char cut[128];
+	u64 need;
+
+	k->arch = "x86_64";
+	need = (image[HDR_SETUP_SECTS] + 1) * 512 +
+	       (u64)le32(image + HDR_SYSSIZE) * 16;
+	/* syssize counts paragraphs: the last one need not be full */
+	if (need > k->size + 15) {
+		snprintf(cut, sizeof(cut), "cut off: %llu bytes of %llu",
+			 (unsigned long long)k->size, (unsigned long long)need);
+		return cut;
+	}
+	take_release(k, image, (image[HDR_VERSION_PTR] | image[HDR_VERSION_PTR + 1] << 8) + 0x200);
+	return NULL;
+}
+
+static const char *look_arm64(struct kernel *k, const unsigned char *image)
+{
+	static const char banner[] = "Linux version ";
+	const unsigned char *at = memmem(image, k->size, banner, strlen(banner));
+
+	k->arch = "aarch64";
+	if (!at)
+		return "cut off: it does not say which Linux it is";
+	take_release(k, image, at - image + strlen(banner));
+	return NULL;
+}
+
+static const char *look(struct kernel *k, const unsigned char *image)
+{
+	if (!memcmp(image + HDR_MAGIC, "HdrS", 4))
+		return look_x86(k, image);
+	if (!memcmp(image + ARM_MAGIC, "ARM\x64", 4))
+		return look_arm64(k, image);
+	if (!memcmp(image, "MZ", 2) && !memcmp(image + 4, "zimg", 4))
+		return "an EFI program that unpacks a kernel: name the Image in it";
+	return "not a kernel image (bzImage of x86, Image of arm64): no setup header";
 }
 
 /**
@@ -210,8 +281,8 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		char *why, size_t size)
 {
 	unsigned char *image;
+	const char *wrong;
 	struct stat st;
-	u64 need;
 	FILE *f;
 
 	memset(k, 0, sizeof(*k));
@@ -239,28 +310,11 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		return -EINVAL;
 	}
 	fclose(f);
-	if (memcmp(image + HDR_MAGIC, "HdrS", 4)) {
-		snprintf(why, size, "%s: not an x86 kernel image (bzImage): no setup header",
-			 path);
+	wrong = look(k, image);
+	if (wrong) {
+		snprintf(why, size, "%s: %s", path, wrong);
 		free(image);
 		return -EINVAL;
-	}
-	need = (image[HDR_SETUP_SECTS] + 1) * 512 +
-	       (u64)le32(image + HDR_SYSSIZE) * 16;
-	/* syssize counts paragraphs: the last one need not be full */
-	if (need > k->size + 15) {
-		snprintf(why, size, "%s: cut off: %llu bytes of %llu", path,
-			 (unsigned long long)k->size, (unsigned long long)need);
-		free(image);
-		return -EINVAL;
-	}
-	need = (image[HDR_VERSION_PTR] | image[HDR_VERSION_PTR + 1] << 8) + 0x200;
-	for (size_t i = 0; need + i < k->size && i < sizeof(k->release) - 1; i++) {
-		unsigned char c = image[need + i];
-
-		if (c <= ' ' || c > '~' || c == '/')
-			break;
-		k->release[i] = c;
 	}
 	identify(k, image);
 	if (kconfig && !config_file(k, kconfig)) {

@@ -209,6 +209,7 @@ static bool name_kernel(struct options *o, const char *arg)
 	}
 	o->also[o->nr_also].by_default = kernel_has(&k, BY_DEFAULT);
 	o->also[o->nr_also].config = k.config;
+	o->also[o->nr_also].arch = k.arch;
 	o->also[o->nr_also].name = strndup(arg, path - arg);
 	o->also[o->nr_also++].path = realpath(path + 1, NULL);
 	return true;
@@ -390,6 +391,15 @@ static int run_scenarios(int argc, char **argv)
 	}
 	o.by_default = kernel_has(&k, BY_DEFAULT);
 	o.config = k.config;
+	if (k.arch)
+		qemu_choose(k.arch);
+	for (int i = 0; i < o.nr_also; i++) {
+		if (!strcmp(o.also[i].arch, k.arch ?: ""))
+			continue;
+		complain("--also %s=%s: a kernel for %s, the one under test is for %s",
+			 o.also[i].name, o.also[i].path, o.also[i].arch, k.arch);
+		return EX_CANNOT;
+	}
 	/* what is written down must hold from any directory */
 	if (realpath(o.kernel, kernel))
 		o.kernel = kernel;
@@ -405,8 +415,8 @@ static int run_scenarios(int argc, char **argv)
 	if (o.initrd)
 		o.initrd = initrd;
 	if (!o.here && !find_program(qemu_binary(), qemu, sizeof(qemu))) {
-		complain("%s is not installed (Debian: apt-get install qemu-system-x86)",
-			 qemu_binary());
+		complain("%s is not installed (Debian: apt-get install %s)", qemu_binary(),
+			 qemu_package());
 		return EX_CANNOT;
 	}
 	nr = scenarios_read(o.programs, &all);

@@ -137,6 +137,11 @@ static bool power_on(struct machine *m, unsigned int gen)
 	const char *kernel;
 	int fds[2], err;
 
+	if (qemu_lacks(m->s)) {
+		json_object_set_new(m->scn, "status", json_string("skipped"));
+		machine_check(m, "", "machine", ST_SKIP, qemu_lacks(m->s), NULL);
+		return false;
+	}
 	job = guest_job(m->s, m->o);
 	snprintf(path, sizeof(path), "%s/initrd.cpio", m->dir);
 	err = initramfs_write(path, m->s, m->o, job, gen, why, sizeof(why));

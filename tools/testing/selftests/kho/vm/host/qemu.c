@@ -13,8 +13,7 @@
 #include "host.h"
 
 /* what the console shows, and what keeps the machine the same from run to run */
-#define CMDLINE_LOG	"console=ttyS0 earlyprintk=serial,ttyS0,115200 loglevel=5 panic=-1"
-#define CMDLINE_GUEST	"retain_initrd no_timer_check"
+#define CMDLINE_LOG	" loglevel=5 panic=-1 retain_initrd"
 #define CMDLINE_PLACE	" nokaslr"
 /* what it preserves is in the way of whoever looks at all that is preserved */
 #define CMDLINE_QUIET	" initcall_blacklist=kho_test_init"
@@ -24,35 +23,96 @@
 
 /**
  * struct arch - what a machine of an architecture is made of
+ * @name: the architecture, as uname -m has it
  * @qemu: QEMU's program
+ * @package: Debian's package of it
  * @machine: its -machine
  * @cpu: its -cpu
  * @cpu_exact: the same where nothing may come from chance
  * @record: the guest's name of the channel for records
+ * @record_device: that device, where it is no second serial port of the machine's own
  * @cmdline: what every kernel is told
  * @cmdline_one_cpu: and those that have one CPU
  * @cmdline_counter: the option that says how fast the processor's counter is, in kHz
+ * @below: it can have memory on both sides of 4 GiB, however little that is
+ * @hotplug: memory can be added to it
  */
 static const struct arch {
+	const char *name;
 	const char *qemu;
+	const char *package;
 	const char *machine;
 	const char *cpu;
 	const char *cpu_exact;
 	const char *record;
+	const char *record_device;
 	const char *cmdline;
 	const char *cmdline_one_cpu;
 	const char *cmdline_counter;
-} arch = {
-	.qemu = "qemu-system-x86_64",
-	.machine = "pc,usb=off,vmport=off,i8042=on",
-	/* pages of 1 GiB, which are reserved before there is a page allocator */
-	.cpu = "qemu64,+pdpe1gb",
-	.cpu_exact = "qemu64,+pdpe1gb,-rdrand,-rdseed",
-	.record = "/dev/ttyS1",
-	.cmdline = CMDLINE_LOG " " CMDLINE_GUEST,
-	.cmdline_one_cpu = CMDLINE_ONE_CPU,
-	.cmdline_counter = "tsc_early_khz",
+	bool below;
+	bool hotplug;
+} archs[] = {
+	{
+		.name = "x86_64",
+		.qemu = "qemu-system-x86_64",
+		.package = "qemu-system-x86",
+		.machine = "pc,usb=off,vmport=off,i8042=on",
+		/* pages of 1 GiB, which are reserved before there is a page allocator */
+		.cpu = "qemu64,+pdpe1gb",
+		.cpu_exact = "qemu64,+pdpe1gb,-rdrand,-rdseed",
+		.record = "/dev/ttyS1",
+		.record_device = "",
+		.cmdline = "console=ttyS0 earlyprintk=serial,ttyS0,115200" CMDLINE_LOG
+			   " no_timer_check",
+		.cmdline_one_cpu = CMDLINE_ONE_CPU,
+		.cmdline_counter = "tsc_early_khz",
+		.below = true,
+		.hotplug = true,
+	}, {
+		.name = "aarch64",
+		.qemu = "qemu-system-aarch64",
+		.package = "qemu-system-arm",
+		.machine = "virt,gic-version=3",
+		/* pointers are signed by what QEMU is quick at */
+		.cpu = "max,pauth-impdef=on",
+		/* one that has no random numbers */
+		.cpu_exact = "cortex-a72",
+		.record = "/dev/ttyS0",
+		.record_device = "pci-serial,chardev=record",
+		.cmdline = "console=ttyAMA0 earlycon" CMDLINE_LOG,
+		.cmdline_one_cpu = "",
+		.cmdline_counter = "",
+	},
 };
+
+static const struct arch *arch = archs;
+
+/**
+ * qemu_choose() - which architecture the machines are of
+ * @name: as uname -m has it
+ *
+ * Return: false if there are no such
+ */
+bool qemu_choose(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(archs); i++) {
+		if (strcmp(archs[i].name, name))
+			continue;
+		arch = &archs[i];
+		return true;
+	}
+	return false;
+}
+
+/**
+ * qemu_package() - Debian's package of the QEMU that is run
+ *
+ * Return: its name
+ */
+const char *qemu_package(void)
+{
+	return arch->package;
+}
 
 /**
  * qemu_binary() - the QEMU that is run
@@ -61,7 +121,22 @@ static const struct arch {
  */
 const char *qemu_binary(void)
 {
-	return arch.qemu;
+	return arch->qemu;
+}
+
+/**
+ * qemu_lacks() - what no machine of this architecture has
+ * @s: a scenario that may want it
+ *
+ * Return: that in words, NULL if it has all
+ */
+const char *qemu_lacks(const struct scenario *s)
+{
+	if (s->decl.low_mib && !arch->below)
+		return "QEMU's machine has all of its memory above or below 4 GiB";
+	if (s->decl.hot_mib && !arch->hotplug)
+		return "no memory can be added to QEMU's machine";
+	return NULL;
 }
 
 /**
@@ -78,7 +153,7 @@ const char *qemu_version(void)
 	if (*version)
 		return version;
 	snprintf(version, sizeof(version), "unknown");
-	snprintf(cmd, sizeof(cmd), "exec %s --version 2>/dev/null", arch.qemu);
+	snprintf(cmd, sizeof(cmd), "exec %s --version 2>/dev/null", arch->qemu);
 	f = popen(cmd, "re");
 	if (f) {
 		if (fgets(line, sizeof(line), f))
@@ -100,7 +175,7 @@ char *qemu_counts(void)
 {
 	char *name;
 
-	if (asprintf(&name, "qemu-%s/%s", qemu_version(), arch.cpu_exact) < 0)
+	if (asprintf(&name, "qemu-%s/%s", qemu_version(), arch->cpu_exact) < 0)
 		abort();
 	return name;
 }
@@ -120,7 +195,7 @@ static unsigned int cpus_of(const struct kho_scenario *d)
  * waiting: for nothing, or for a wrong answer, where the host had something else to do
  * meanwhile.  To the MHz, that runs on one machine have one command line.
  */
-static unsigned int counter_mhz(const struct kho_scenario *d)
+static unsigned int counter_mhz(const struct kho_scenario *d __maybe_unused)
 {
 	static unsigned int mhz;
 #if defined(__x86_64__)
@@ -159,15 +234,15 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 	char *line, *end, counter[32] = "";
 	int len;
 
-	if (mhz && *arch.cmdline_counter)
-		snprintf(counter, sizeof(counter), " %s=%u000", arch.cmdline_counter, mhz);
+	if (mhz && *arch->cmdline_counter)
+		snprintf(counter, sizeof(counter), " %s=%u000", arch->cmdline_counter, mhz);
 	scenario_step(s, gen, &step);
 	/* up to the line that is another step */
 	for (len = 0; step.cmdline[len] &&
 	     (step.cmdline[len] != '\n' || step.cmdline[len + 1] == ' '); len++)
 		;
-	if (asprintf(&line, "%s%s%s%s%s%s%s%s%s%.*s%s%s", arch.cmdline, counter,
-		     cpus_of(&s->decl) == 1 ? arch.cmdline_one_cpu : "",
+	if (asprintf(&line, "%s%s%s%s%s%s%s%s%s%.*s%s%s", arch->cmdline, counter,
+		     cpus_of(&s->decl) == 1 ? arch->cmdline_one_cpu : "",
 		     s->decl.flags & KHO_SC_KASLR ? "" : CMDLINE_PLACE,
 		     s->decl.flags & KHO_SC_OWN_TEST ? "" : CMDLINE_QUIET,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
@@ -221,7 +296,7 @@ char *guest_job(const struct scenario *s, const struct options *o)
 		abort();
 	fprintf(f, "kho-job 2\nscenario %s\ngenerations %u\nflags %u\nrecord %s\n",
 		s->decl.name, scenario_generations(s, o), s->decl.flags,
-		arch.record);
+		arch->record);
 	for (int i = 0; i < KHO_PROGRAMS_MAX; i++) {
 		if (*s->decl.programs[i])
 			fprintf(f, "program %s\n", s->decl.programs[i]);
@@ -284,7 +359,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		for (u32 i = 0; i < d->nr_nodes; i++)
 			mem += d->node[i].memory_mib;
 	}
-	arg(&a, "%s", arch.qemu);
+	arg(&a, "%s", arch->qemu);
 	arg(&a, "-nodefaults");
 	arg(&a, "-no-user-config");
 	arg(&a, "-no-reboot");
@@ -293,9 +368,9 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "-machine");
 	/* what is not below 4 GiB is above, however little it is in all */
 	if (d->low_mib)
-		arg(&a, "%s,max-ram-below-4g=%uM", arch.machine, d->low_mib);
+		arg(&a, "%s,max-ram-below-4g=%uM", arch->machine, d->low_mib);
 	else
-		arg(&a, "%s", arch.machine);
+		arg(&a, "%s", arch->machine);
 	arg(&a, "-accel");
 	/* a large cache keeps the translations of the kernels before, a small one not enough */
 	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :
@@ -303,7 +378,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	    ",tb-size=20,thread=single");
 	arg(&a, "-cpu");
 	arg(&a, "%s", strcmp(o->accel, "tcg") ? "host" :
-	    exact ? arch.cpu_exact : arch.cpu);
+	    exact ? arch->cpu_exact : arch->cpu);
 	arg(&a, "-smp");
 	/* cores of one socket on two nodes are a machine that cannot be */
 	arg(&a, "cpus=%u,sockets=%u,cores=1,threads=1", cpus, cpus);
@@ -351,8 +426,13 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		arg(&a, "file,id=record,path=/dev/fd/%d", record_fd);
 	else
 		arg(&a, "file,id=record,path=%s/records.log", dir);
-	arg(&a, "-serial");
-	arg(&a, "chardev:record");
+	if (*arch->record_device) {
+		arg(&a, "-device");
+		arg(&a, "%s", arch->record_device);
+	} else {
+		arg(&a, "-serial");
+		arg(&a, "chardev:record");
+	}
 	arg(&a, "-kernel");
 	arg(&a, "%s", kernel);
 	arg(&a, "-initrd");

@@ -237,6 +237,8 @@ int results_open(const struct options *o, const struct kernel *k, int scenarios)
 	kernel = json_object();
 	json_object_set_new(kernel, "image", text(k->path));
 	json_object_set_new(kernel, "size", json_integer(k->size));
+	if (k->arch)
+		json_object_set_new(kernel, "arch", text(k->arch));
 	if (*k->sha256)
 		json_object_set_new(kernel, "sha256", text(k->sha256));
 	json_object_set_new(kernel, "release", text(k->release));
