@@ -16,6 +16,7 @@
 # RESULTS=dir            where results go
 # SCENARIOS="name ..."   only these
 # MUTANT=name            only that one
+# ARCH=arm64             kernels, machines and programs of that: cross-built, without KVM
 # PROFILE=quick          only what a developer runs before each commit
 # PROFILE=full           all, and the kernels built that some scenarios need beside
 #                        the one under test; without them these are skipped
@@ -23,6 +24,17 @@
 PACKAGES := gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils lz4 rsync kmod cpio \
 	libfdt-dev libnuma-dev libjansson-dev stress-ng kexec-tools qemu-system-x86 seabios
 CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps debootstrap e2fsprogs python3 python3-jsonschema python3-yaml chromium libjs-chart.js
+
+# programs of guests are built beside the host's where they are not the host's
+guest := $(filter-out x86 x86_64,$(ARCH:aarch64=arm64))
+B := build$(if $(guest),/$(guest))
+ifneq ($(guest),)
+PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
+endif
+provide := ARCH=$(ARCH) scripts/provide
+# what is for guests is said where it is for guests
+MAKEOVERRIDES :=
+unexport ARCH
 
 export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS
 ALSO := $(filter full,$(PROFILE))
@@ -33,6 +45,12 @@ say = @echo "[$$(date +%H:%M:%S)] $(1)" >&2
 all: ksrc
 	@$(MAKE) --no-print-directory -C $(selftests) all KSRC="$$(cat build/ksrc)"
 	@ln -sfn kselftest/kho/khotest build/khotest
+ifneq ($(guest),)
+	@root=$$($(provide) sysroot) && $(MAKE) --no-print-directory -C $(selftests) all KSRC="$$(cat build/ksrc)" \
+		O=$(CURDIR)/$(B) ARCH=$(guest) CROSS_COMPILE=aarch64-linux-gnu- \
+		USERCFLAGS="-isystem $$root/usr/include -isystem $$root/usr/include/aarch64-linux-gnu" \
+		USERLDFLAGS="-L$$root/usr/lib/aarch64-linux-gnu"
+endif
 
 packages:
 	@scripts/provide packages $(PACKAGES)
@@ -42,17 +60,17 @@ ksrc: packages
 	@new=$$(mktemp build/ksrc.XXXXXX) && scripts/provide source > $$new && mv $$new build/ksrc
 
 kernel: packages
-	@mkdir -p build
-	@new=$$(mktemp build/kernel.XXXXXX) && \
-		if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else scripts/provide kernel; fi > $$new && \
-		mv $$new build/kernel
-	@new=$$(mktemp build/module.XXXXXX) && \
-		if [ -n "$(KERNEL)" ]; then echo "$(MODULE)"; else scripts/provide module || true; fi > $$new && \
-		mv $$new build/module
+	@mkdir -p $(B)
+	@new=$$(mktemp $(B)/kernel.XXXXXX) && \
+		if [ -n "$(KERNEL)" ]; then echo "$(KERNEL)"; else $(provide) kernel; fi > $$new && \
+		mv $$new $(B)/kernel
+	@new=$$(mktemp $(B)/module.XXXXXX) && \
+		if [ -n "$(KERNEL)" ]; then echo "$(MODULE)"; else $(provide) module || true; fi > $$new && \
+		mv $$new $(B)/module
 
 also: packages
-	@mkdir -p build
-	@new=$$(mktemp build/also.XXXXXX) && scripts/provide also > $$new && mv $$new build/also
+	@mkdir -p $(B)
+	@new=$$(mktemp $(B)/also.XXXXXX) && $(provide) also > $$new && mv $$new $(B)/also
 
 run_tests:
 	$(call say,1 of 3: packages and kernels)
@@ -61,10 +79,10 @@ run_tests:
 	@$(MAKE) --no-print-directory all
 	$(call say,3 of 3: machines; results in $(RESULTS))
 	@mkdir -p $(RESULTS)
-	@set --; $(if $(ALSO),while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < build/also;) \
-	build/khotest run "$$@" --kernel "$$(cat build/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
-		$(if $(PROFILE),--profile $(PROFILE)) \
-		$$(sed -n 's/^./--module &/p' build/module) \
+	@set --; $(if $(ALSO),while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < $(B)/also;) \
+	build/khotest run "$$@" --kernel "$$(cat $(B)/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
+		$(if $(guest),--programs $(B)/kselftest/kho) $(if $(PROFILE),--profile $(PROFILE)) \
+		$$(sed -n 's/^./--module &/p' $(B)/module) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
 
 debug: kernel all
