@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,56 +94,55 @@ static void keep(json_t *list, const char *line)
 		json_array_append_new(list, text(line));
 }
 
-/* a line of the console; true: the generation's last one */
-static bool con_take(struct machine *m)
+static void con_take(struct machine *m)
 {
 	struct kho_step next;
 	unsigned int left;
 
 	m->con_line[m->con_len] = '\0';
 	m->con_len = 0;
-	if (sscanf(m->con_line, KHO_LEAVES, &left) == 1)
-		return left == m->generation;
+	if (sscanf(m->con_line, KHO_LEAVES, &left) == 1) {
+		m->con_ended = left + 1;
+		return;
+	}
 	/* the panic that leads into the crash kernel is init's own */
 	scenario_step(m->s, m->generation + 1, &next);
 	if (m->booted && (next.way == KHO_BY_CRASH || m->s->decl.flags & KHO_SC_DAMAGED) &&
 	    strstr(m->con_line, "Attempted to kill init! exitcode=0x00000100"))
 		m->crashing = true;
 	if (m->crashing)
-		return false;
+		return;
 	if (kho_klog_bad(&m->ear, m->con_line))
 		m->con_after = 12;
 	if (!m->con_after)
-		return false;
+		return;
 	m->con_after--;
 	keep(m->con_bad, m->con_line);
-	return false;
 }
 
 /*
- * What came on the console since; only what is the generation's own: who is late finds
- * what the next kernel said there, too.
+ * What came on the console since, up to the end of a generation: who is late finds
+ * there what the next kernel said, too.
  */
-static void console_read(struct machine *m, bool own)
+static void console_read(struct machine *m, unsigned int generation)
 {
 	char buf[4096];
 	ssize_t n;
 
-	while (m->console >= 0 && (n = read(m->console, buf, sizeof(buf))) > 0) {
+	while (m->console >= 0 && m->con_ended <= generation &&
+	       (n = read(m->console, buf, sizeof(buf))) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
-			bool last = false;
-
 			if (buf[i] == '\r')
 				continue;
 			if (buf[i] == '\n' ||
 			    m->con_len == sizeof(m->con_line) - 1)
-				last = con_take(m);
+				con_take(m);
 			if (buf[i] != '\n')
 				m->con_line[m->con_len++] = buf[i];
-			if (last && own) {
-				lseek(m->console, i + 1 - n, SEEK_CUR);
-				return;
-			}
+			if (m->con_ended <= generation)
+				continue;
+			lseek(m->console, i + 1 - n, SEEK_CUR);
+			return;
 		}
 	}
 }
@@ -189,7 +189,7 @@ static void keep_tail(json_t *list, const char *dir, const char *name)
 
 static void kernel_log(struct machine *m)
 {
-	console_read(m, true);
+	console_read(m, m->generation);
 	if (json_array_size(m->klog))
 		machine_check(m, "", "kernel_log", ST_FAIL, "", json_incref(m->klog));
 	else if (json_array_size(m->con_bad))
@@ -370,7 +370,7 @@ static void boot(struct machine *m, const struct kho_record *r)
 		return;
 	}
 	/* what the generation before left there is its own */
-	console_read(m, false);
+	console_read(m, r->generation);
 	m->crashing = false;
 	m->generation = r->generation;
 	m->booted = true;
@@ -521,7 +521,7 @@ void machine_over(struct machine *m, const char *how)
 
 	if (m->log)
 		fclose(m->log);
-	console_read(m, false);
+	console_read(m, UINT_MAX);
 	if (m->con_len)
 		con_take(m);
 	if (!skipped && !m->done) {

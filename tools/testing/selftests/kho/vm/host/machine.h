@@ -28,6 +28,7 @@
  * @console: the console's file
  * @con_line: the console line that is not whole yet
  * @con_len: its bytes
+ * @con_ended: generations whose end was seen on the console
  * @con_after: lines to keep behind a report
  * @ear: what warnings the guest asked for
  * @started: when
@@ -67,6 +68,7 @@ struct machine {
 	int console;
 	char con_line[1024];
 	size_t con_len;
+	unsigned int con_ended;
 	int con_after;
 	struct kho_klog_ear ear;
 	double started;
