@@ -176,8 +176,10 @@ static void tell_memory(void)
 		}
 	}
 	n = kho_scratch_read(OUT, r, ARRAY_SIZE(r));
+	/* one of the three sizes may be none */
 	for (int i = 0; i < n; i++)
-		tell_ranges("scratch", &r[i], 1);
+		if (r[i].size)
+			tell_ranges("scratch", &r[i], 1);
 	for (size_t i = 0; kept && i < map.nr; i++) {
 		kept[i].addr = map.key[i].addr;
 		kept[i].size = size_of(&map.key[i]);
