@@ -20,7 +20,7 @@ KHO_SCENARIO(kexec_tools) = {
 	.name = "conformance.kexec_tools",
 	.summary = "the KHO kexec by kexec-tools, as documented",
 	.memory_mib = 512, .cpus = 1, .generations = 2,
-	.flags = KHO_SC_PROGRAM_KEXECS,
+	.flags = KHO_SC_PROGRAM_LOADS | KHO_SC_KEXEC_E,
 	.cmdline = "kho=on reserve_mem=2M:4K:kho_a",
 	.files = { "kexec" },
 };
@@ -105,15 +105,4 @@ KHO_TEST_WHERE(u5, kexec_l_s, not_here())
 	EXPECT_EQ(0, kho_kexec_tool(argv));
 }
 
-int main(int argc, char **argv)
-{
-	static const char *const jump[] = { "kexec", "-e", NULL };
-	int status = kho_test_run(argc, argv);
-
-	if (kho_generation() == 0 && status == KSFT_PASS) {
-		status = kho_kexec_tool(jump);
-		printf("# kexec -e came back: %d\n", status);
-		return KSFT_FAIL;
-	}
-	return status;
-}
+TEST_HARNESS_MAIN

@@ -96,10 +96,15 @@ static int power_off(void)
 
 static void __noreturn leave(int how)
 {
+	static const char *const kexec_e[] = { "kexec", "-e", NULL };
+
 	if (record_fd >= 0)
 		tcdrain(record_fd);
 	tcdrain(STDOUT_FILENO);
-	reboot(how);
+	if (how == RB_KEXEC && job.flags & KHO_SC_KEXEC_E)
+		recordf(KHO_REC_FAIL, "kexec -e: status %d", kho_kexec_tool(kexec_e));
+	else
+		reboot(how);
 	/* only a kexec can fail, for want of an image */
 	recordf(KHO_REC_FAIL, "reboot: %s", strerror(errno));
 	if (record_fd >= 0)
@@ -366,17 +371,16 @@ static void init(void)
 		if (end == BECOME)
 			return;
 	}
-	/* nobody kexecs where the one program that would do it skips */
-	if (job.flags & KHO_SC_PROGRAM_KEXECS && end == SKIPPED)
+	/* nobody kexecs where the one program that would load the next kernel skips */
+	if (job.flags & KHO_SC_PROGRAM_LOADS && end == SKIPPED)
 		job.generations = generation + 1;
 	if (generation + 1 >= job.generations) {
 		record(KHO_REC_DONE, "", 0);
 		leave(power_off());
 	}
-	/* a program that kexecs by itself does not come back if it could */
-	if (job.flags & KHO_SC_PROGRAM_KEXECS)
-		fail("the program did not kexec");
-	if (!(job.flags & KHO_SC_LOAD_FIRST))
+	if (job.flags & KHO_SC_PROGRAM_LOADS && kho_kexec_loaded() <= 0)
+		fail("the program loaded no kernel");
+	if (!(job.flags & (KHO_SC_LOAD_FIRST | KHO_SC_PROGRAM_LOADS)))
 		load_kernel();
 	next_kernel();
 }

@@ -24,8 +24,8 @@
 
 /* struct kho_scenario.flags */
 enum {
-	/* the program performs the kexec itself; init only carries on after it */
-	KHO_SC_PROGRAM_KEXECS	= 1 << 0,
+	/* the program itself loads the next kernel; init only jumps */
+	KHO_SC_PROGRAM_LOADS	= 1 << 0,
 	/* instruction counting: guest time is the count of instructions */
 	KHO_SC_EXACT		= 1 << 1,
 	/* not part of a plain "khotest run"; must be named */
@@ -57,6 +57,10 @@ enum {
 	 * any that has KHO on, khotest's own one too
 	 */
 	KHO_SC_HERE		= 1 << 12,
+	/* the machine has UEFI firmware, and tells of itself by ACPI */
+	KHO_SC_UEFI		= 1 << 13,
+	/* the jump is that of "kexec -e" */
+	KHO_SC_KEXEC_E		= 1 << 14,
 };
 
 /**

@@ -356,13 +356,6 @@ static void boot(struct machine *m, const struct kho_record *r)
 	json_t *v;
 	int n;
 
-	/* a program that jumps by itself ends with the jump */
-	if (m->booted && !m->leaving && m->s->decl.flags & KHO_SC_PROGRAM_KEXECS) {
-		if (*m->program)
-			program_over(m, "exit 0");
-		kernel_log(m);
-		m->leaving = true;
-	}
 	if (r->generation != (m->booted ? m->generation + 1 : 0) ||
 	    (m->booted && !m->leaving)) {
 		machine_because(m, "generation %u began where generation %u was to be",
