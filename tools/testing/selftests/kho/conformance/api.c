@@ -438,7 +438,7 @@ KHO_TEST_WHERE(r13, nothing_is_where_no_memory_is, no_producer())
 
 KHO_TEST_WHERE(r14, alloc_preserve_takes_what_is_not_too_much, no_map())
 {
-	unsigned long most = page_size() << 10;
+	unsigned long most = kho_largest_block();
 	struct kho_map was;
 
 	read_map(_metadata);

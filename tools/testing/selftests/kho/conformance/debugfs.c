@@ -66,6 +66,18 @@ KHO_SCENARIO(numa2_producers) = {
 	.programs = BATTERY, SPELLINGS,
 };
 
+/* which memory is whose is told by the firmware, and not by a device tree */
+KHO_SCENARIO(uefi) = {
+	KHO_SCENARIO_HEAD,
+	.name = "conformance.uefi",
+	.flags = KHO_SC_UEFI,
+	.summary = "the contract on a machine with UEFI and ACPI: two nodes, reserve_mem",
+	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
+	.step_seconds = 60, .cmdline = PRODUCERS,
+	.programs = { "kho_boot", "kho_debugfs", "kho_fdt", "kho_reserve", "kho_map" },
+	SPELLINGS,
+};
+
 #define CONTRACT	{ "kho_boot", "kho_debugfs", "kho_fdt" }
 
 KHO_SCENARIO(here) = {
@@ -172,6 +184,8 @@ KHO_SCENARIO(variant) = {
 
 static struct kho_region scratch[KHO_REGIONS_MAX];
 static int nr_scratch;
+/* the largest block of the page allocator, which all of scratch is made of */
+static u64 block;
 
 #define READ_SCRATCH()							\
 	do {								\
@@ -180,13 +194,9 @@ static int nr_scratch;
 			TH_LOG("scratch_phys and scratch_len cannot be read: %s", \
 			       strerror(-nr_scratch));			\
 		}							\
+		block = kho_largest_block();				\
+		ASSERT_LT(0, block);					\
 	} while (0)
-
-/* largest buddy block, which all of scratch is made of: x86-64, 4 KiB pages */
-static u64 scratch_align(void)
-{
-	return sysconf(_SC_PAGESIZE) << 10;
-}
 
 static const char *no_generation(void)
 {
@@ -374,7 +384,8 @@ KHO_TEST(d8, subtree_modes)
 /* the file as it reads with chunks of each size, from each offset */
 static int reads_otherwise(const char *path, void *arg __maybe_unused)
 {
-	static const size_t chunks[] = { 1, 3, 7, 64, 4095, 4096, 4097 };
+	const size_t page = sysconf(_SC_PAGESIZE);
+	const size_t chunks[] = { 1, 3, 7, 64, page - 1, page, page + 1 };
 	struct kho_blob all, part;
 	char buf[4096];
 	int bad = 0, fd;
@@ -568,7 +579,7 @@ KHO_TEST(s9, sizes_are_whole_blocks)
 {
 	READ_SCRATCH();
 	for (int i = 0; i < nr_scratch; i++) {
-		EXPECT_EQ(0, scratch[i].size % scratch_align()) {
+		EXPECT_EQ(0, scratch[i].size % block) {
 			TH_LOG("region %d: size 0x%llx", i, scratch[i].size);
 		}
 	}
@@ -578,7 +589,7 @@ KHO_TEST(s10, addresses_are_aligned)
 {
 	READ_SCRATCH();
 	for (int i = 0; i < nr_scratch; i++) {
-		EXPECT_EQ(0, scratch[i].addr % scratch_align()) {
+		EXPECT_EQ(0, scratch[i].addr % block) {
 			TH_LOG("region %d: address 0x%llx", i, scratch[i].addr);
 		}
 	}
@@ -736,7 +747,7 @@ KHO_TEST(u4, scratch_has_the_sizes_asked_for)
 	for (int i = 0; i < nr_scratch; i++) {
 		u64 size = s.size[i < 2 ? i : 2];
 
-		size = (size + scratch_align() - 1) / scratch_align() * scratch_align();
+		size = (size + block - 1) / block * block;
 		EXPECT_EQ(size, scratch[i].size) {
 			TH_LOG("region %d: 0x%llx bytes, asked for 0x%llx", i,
 			       scratch[i].size, s.size[i < 2 ? i : 2]);
@@ -757,8 +768,8 @@ KHO_TEST(s7, default_sizes_follow_boot_allocations)
 		sum += scratch[i].size;
 	}
 	/* the kernel's own text alone is more than a block, and goes into both */
-	EXPECT_LE(scratch_align(), scratch[0].size + scratch[1].size);
-	EXPECT_LE(scratch_align(), sum);
+	EXPECT_LE(block, scratch[0].size + scratch[1].size);
+	EXPECT_LE(block, sum);
 }
 
 /* the global region is for what the lowmem region does not cover */
@@ -796,7 +807,7 @@ KHO_TEST(s8, nodes_count_what_is_theirs)
 	all = scratch[0].size + scratch[1].size;
 	for (int i = 2; i < nr_scratch; i++)
 		nodes += scratch[i].size;
-	EXPECT_LT(nodes, all + (nr_scratch - 2) * scratch_align()) {
+	EXPECT_LT(nodes, all + (nr_scratch - 2) * block) {
 		TH_LOG("%llu MiB for all, %llu MiB for %d nodes", all >> 20, nodes >> 20,
 		       nr_scratch - 2);
 	}

@@ -188,12 +188,6 @@ static const char *no_fresh_scratch(void)
 	       boot()->handed_over ? "the regions are those that were handed over" : NULL;
 }
 
-/* all of scratch is made of largest buddy blocks */
-static u64 block(void)
-{
-	return sysconf(_SC_PAGESIZE) << 10;
-}
-
 #define SCALES_MAX	4
 
 /* regions of one generation, for those that come */
@@ -212,10 +206,12 @@ KHO_TEST_WHERE(s7, sizes_follow_the_scale, no_fresh_scratch())
 	static struct kho_region r[KHO_REGIONS_MAX];
 	int n = kho_scratch_read(OUT, r, KHO_REGIONS_MAX);
 	struct scaled now = { .scale = 200 }, was;
+	const u64 block = kho_largest_block();
 	struct kho_sizes s;
 	struct kho_blob b;
 
 	ASSERT_LT(2, n);
+	ASSERT_LT(0, block);
 	/* what a cold boot allocates on which node is not what a kexec does */
 	if (boot()->step.way == KHO_BY_BOOT)
 		SKIP(return, "the generations to come are compared with each other");
@@ -236,9 +232,9 @@ KHO_TEST_WHERE(s7, sizes_follow_the_scale, no_fresh_scratch())
 	ASSERT_EQ(0, kho_state_save("scaled", &was, sizeof(was)));
 	for (int i = 0; i < SCALES_MAX && i < n; i++) {
 		/* both are rounded up by less than a block */
-		u64 most = (was.size[i] * now.scale + was.scale - 1) / was.scale + block();
-		u64 least = was.size[i] > block() ?
-			    (was.size[i] - block()) * now.scale / was.scale : 0;
+		u64 most = (was.size[i] * now.scale + was.scale - 1) / was.scale + block;
+		u64 least = was.size[i] > block ?
+			    (was.size[i] - block) * now.scale / was.scale : 0;
 
 		/* the initramfs, which grows a little, is not counted, but for its list */
 		EXPECT_TRUE(now.size[i] <= most && now.size[i] >= least) {
@@ -262,9 +258,11 @@ KHO_TEST_WHERE(en6, no_room_for_scratch, not_in_walk())
 /* nothing of what was reserved before the failure is kept from the kernel */
 KHO_TEST_WHERE(s23, no_scratch_is_left, not_in_walk())
 {
+	const u64 block = kho_largest_block();
 	u64 total, now;
 	struct kho_blob b;
 
+	ASSERT_LT(0, block);
 	ASSERT_EQ(0, kho_meminfo("MemTotal", &now));
 	if (!kho_generation() || kho_state_load("total", kho_generation() - 1, &b)) {
 		if (boot()->on || boot()->step.off)
@@ -279,7 +277,7 @@ KHO_TEST_WHERE(s23, no_scratch_is_left, not_in_walk())
 	if (!boot()->step.off)
 		SKIP(return, "scratch fits on this command line");
 	/* a block is the least that scratch is made of */
-	EXPECT_LT(total > now ? (total - now) << 10 : 0, block() / 2) {
+	EXPECT_LT(total > now ? (total - now) << 10 : 0, block / 2) {
 		TH_LOG("MemTotal %llu KiB, with KHO off %llu KiB", now, total);
 	}
 }

@@ -83,7 +83,7 @@ static bool is_out(const void *page)
 	u32 size = fdt_totalsize(page);
 
 	memset(&p, 0, sizeof(p));
-	if (size < sizeof(struct fdt_header) || size > 4096)
+	if (size < sizeof(struct fdt_header) || size > page_size())
 		return false;
 	kho_check_root(page, size, KHO_COMPATIBLE, &root, &p);
 	for (int i = 0; i < root.nr && !p.nr; i++) {
@@ -127,7 +127,7 @@ static u64 blob_of(const void *fdt, const char *name, void **map)
 	if (!prop || len != sizeof(at))
 		return 0;
 	memcpy(&at, prop, sizeof(at));
-	return kho_phys_map(at, 4096, true, map) ? 0 : at;
+	return kho_phys_map(at, page_size(), true, map) ? 0 : at;
 }
 
 static bool damage_blob(const void *fdt, enum fault f)
@@ -143,12 +143,12 @@ static bool damage_blob(const void *fdt, enum fault f)
 	if (f == METADATA_VERSION) {
 		memcpy(map, &version, sizeof(version));
 	} else {
-		p = memmem(map, 4096, "memblock-v1", 12);
+		p = memmem(map, page_size(), "memblock-v1", 12);
 		if (!p)
 			return false;
 		memcpy(p, "memblock-v9", 12);
 	}
-	kho_phys_unmap(map, at, 4096);
+	kho_phys_unmap(map, at, page_size());
 	return true;
 }
 
@@ -181,7 +181,7 @@ static bool damage(char *fdt, enum fault f)
 							 sizeof(small));
 	case METADATA_BROKEN:
 		/* and one that comes before all that are in order */
-		return node >= 0 && fdt_totalsize(fdt) <= 4096 - 128 &&
+		return node >= 0 && fdt_totalsize(fdt) <= page_size() - 128 &&
 		       !fdt_setprop(fdt, node, "preserved-data", &cut, sizeof(cut)) &&
 		       !fdt_open_into(fdt, fdt, fdt_totalsize(fdt) + 128) &&
 		       (node = fdt_add_subnode(fdt, 0, "broken")) >= 0 &&
@@ -199,7 +199,7 @@ static int damage_memory(enum fault f)
 {
 	static struct kho_region ram[256];
 	int n = kho_iomem_ram(ram, 256), done = 0;
-	const u64 page = 4096, step = 16 << 20;
+	const u64 page = page_size(), step = 16 << 20;
 
 	for (int i = 0; i < n; i++) {
 		/* the first megabyte holds no kernel's pages */

@@ -28,6 +28,12 @@
 #include "requirements.h"
 #include "scenario.h"
 
+/* in bytes, of the kernel that runs */
+static inline u64 page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
 /* shared with the processes that the checks run in: did one get to its end? */
 static bool *kho_test_ran;
 

@@ -22,11 +22,6 @@ static struct kho_root root;
 static struct kho_problems problems;
 static u64 tree_at __used;
 
-static inline u64 page_size(void)
-{
-	return sysconf(_SC_PAGESIZE);
-}
-
 /* found once, before the checks part: the list of symbols is long */
 static const char *not_found = "KHO";
 static int no_live = -ENODATA;

@@ -30,8 +30,15 @@
 #define F_SEAL_EXEC	0x0020
 #endif
 
+/* the kernel's O_LARGEFILE: the C library has 0 where all files are large */
+#ifdef __aarch64__
+#define LARGEFILE	0400000
+#else
+#define LARGEFILE	0100000
+#endif
+
 #define OUT	KHO_DEBUGFS "/out"
-#define PAGE	4096
+#define PAGE	((size_t)sysconf(_SC_PAGESIZE))
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define BATTERY	{ "kho_boot", "kho_debugfs", "kho_liveupdate" }
 
@@ -282,6 +289,9 @@ static u64 free_at_last(u64 want)
 
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+/* in what follows, for it is not known yet how large a page is: see in_bytes() */
+#define PAGES(n)	((s64)(n) * (1LL << 40))
+
 /**
  * struct kind - a kind of memfd
  * @size: in bytes
@@ -294,12 +304,12 @@ static u64 free_at_last(u64 want)
  * @written_after: the data is written when it is preserved already
  * @mode: of the memfd, set explicitly; 0 for the default
  */
-static const struct kind {
-	size_t size;
-	size_t data_from;
-	size_t data_len;
+static struct kind {
+	s64 size;
+	s64 data_from;
+	s64 data_len;
 	int seals;
-	off_t offset;
+	s64 offset;
 	bool huge;
 	bool allocated;
 	bool written_after;
@@ -308,42 +318,64 @@ static const struct kind {
 	/* empty, one byte, around a page */
 	{ .size = 0 },
 	{ .size = 1, .data_len = 1 },
-	{ .size = PAGE - 1, .data_len = PAGE - 1, .offset = PAGE - 1 },
-	{ .size = PAGE, .data_len = PAGE, .offset = 1 },
-	{ .size = PAGE + 1, .data_len = PAGE + 1, .offset = PAGE },
+	{ .size = PAGES(1) - 1, .data_len = PAGES(1) - 1, .offset = PAGES(1) - 1 },
+	{ .size = PAGES(1), .data_len = PAGES(1), .offset = 1 },
+	{ .size = PAGES(1) + 1, .data_len = PAGES(1) + 1, .offset = PAGES(1) },
 	{ .size = 1 << 20, .data_len = 1 << 20, .offset = 123456 },
 	/* holes: all of it, in front, behind */
-	{ .size = 5 * PAGE },
-	{ .size = 64 * PAGE, .data_from = 63 * PAGE, .data_len = PAGE },
-	{ .size = 64 * PAGE + 17, .data_len = PAGE, .offset = 63 * PAGE },
-	{ .size = 16 * PAGE, .allocated = true },
+	{ .size = PAGES(5) },
+	{ .size = PAGES(64), .data_from = PAGES(63), .data_len = PAGES(1) },
+	{ .size = PAGES(64) + 17, .data_len = PAGES(1), .offset = PAGES(63) },
+	{ .size = PAGES(16), .allocated = true },
 	/* an offset behind the end */
-	{ .size = PAGE, .data_len = PAGE, .offset = 1 << 30 },
+	{ .size = PAGES(1), .data_len = PAGES(1), .offset = 1 << 30 },
 	/* huge pages, whole and not */
 	{ .size = 4 << 20, .data_len = 4 << 20, .huge = true },
-	{ .size = (2 << 20) + PAGE, .data_len = (2 << 20) + PAGE, .huge = true },
+	{ .size = (2 << 20) + PAGES(1), .data_len = (2 << 20) + PAGES(1), .huge = true },
 	/* each seal by itself, and many */
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_SEAL },
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_SHRINK },
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_GROW },
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_WRITE },
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_FUTURE_WRITE },
-	{ .size = PAGE, .data_len = PAGE, .seals = F_SEAL_EXEC },
-	{ .size = 3 * PAGE, .data_len = 3 * PAGE, .seals = SEALS | F_SEAL_SEAL },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_SEAL },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_SHRINK },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_GROW },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_WRITE },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_FUTURE_WRITE },
+	{ .size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_EXEC },
+	{ .size = PAGES(3), .data_len = PAGES(3), .seals = SEALS | F_SEAL_SEAL },
 	{ .size = 0, .seals = SEALS },
 	/* written to when it is preserved already: data, holes, allocated pages */
-	{ .size = 8 * PAGE, .data_len = 8 * PAGE, .written_after = true },
-	{ .size = 8 * PAGE, .data_from = 7 * PAGE, .data_len = PAGE,
+	{ .size = PAGES(8), .data_len = PAGES(8), .written_after = true },
+	{ .size = PAGES(8), .data_from = PAGES(7), .data_len = PAGES(1),
 	  .written_after = true, .allocated = true },
-	{ .size = PAGE, .data_len = PAGE, .mode = 0600 },
+	{ .size = PAGES(1), .data_len = PAGES(1), .mode = 0600 },
 };
 
 /* as MFD_NOEXEC_SEAL makes them: not executable, and that for ever */
-static const struct kind noexec = {
-	.size = PAGE, .data_len = PAGE, .seals = F_SEAL_EXEC, .mode = 0666,
+static struct kind noexec = {
+	.size = PAGES(1), .data_len = PAGES(1), .seals = F_SEAL_EXEC, .mode = 0666,
 };
 
 #define NOEXEC_SEED	4711
+
+static s64 in_bytes(s64 v)
+{
+	s64 pages = (v + PAGES(1) / 2) >> 40;
+
+	return pages * (s64)PAGE + (v - PAGES(pages));
+}
+
+static void kind_in_bytes(struct kind *k)
+{
+	k->size = in_bytes(k->size);
+	k->data_from = in_bytes(k->data_from);
+	k->data_len = in_bytes(k->data_len);
+	k->offset = in_bytes(k->offset);
+}
+
+static void __attribute__((constructor)) all_kinds_in_bytes(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		kind_in_bytes(&kinds[i]);
+	kind_in_bytes(&noexec);
+}
 
 static u64 token_of(size_t kind)
 {
@@ -587,7 +619,7 @@ static void check_file(struct __test_metadata *_metadata, int fd, const char *wh
 		return;
 	ASSERT_EQ(0, fstat(fd, &st));
 	EXPECT_EQ(k->size, st.st_size) {
-		TH_LOG("%s: %lld bytes, must be %zu", what, (long long)st.st_size,
+		TH_LOG("%s: %lld bytes, must be %lld", what, (long long)st.st_size,
 		       k->size);
 	}
 	/* all of its pages are there, and no others */
@@ -603,8 +635,7 @@ static void check_file(struct __test_metadata *_metadata, int fd, const char *wh
 		TH_LOG("%s: seals 0x%x, must be 0x%x", what, fcntl(fd, F_GET_SEALS),
 		       kind_seals(k));
 	}
-	/* the C library has O_LARGEFILE as 0 where it is always so */
-	EXPECT_EQ(O_RDWR | 0100000, fcntl(fd, F_GETFL) & (O_ACCMODE | 0100000)) {
+	EXPECT_EQ(O_RDWR | LARGEFILE, fcntl(fd, F_GETFL) & (O_ACCMODE | LARGEFILE)) {
 		TH_LOG("%s: flags 0%o", what, fcntl(fd, F_GETFL));
 	}
 	if (!k->size || st.st_size != (off_t)k->size)
@@ -628,7 +659,7 @@ static void check_file(struct __test_metadata *_metadata, int fd, const char *wh
 static void check_page(struct __test_metadata *_metadata, int fd, const char *what,
 		       u64 seed)
 {
-	static const struct kind one = { .size = PAGE, .data_len = PAGE };
+	const struct kind one = { .size = PAGE, .data_len = PAGE };
 
 	check_file(_metadata, fd, what, &one, seed);
 }

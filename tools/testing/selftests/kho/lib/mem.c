@@ -464,6 +464,30 @@ differs:
 }
 
 /**
+ * kho_largest_block() - the largest block that the page allocator has
+ *
+ * It depends on the page size and the kernel's configuration
+ * (CONFIG_ARCH_FORCE_MAX_ORDER): /proc/buddyinfo has a number for each order.
+ *
+ * Return: its bytes; 0 if that cannot be read
+ */
+u64 kho_largest_block(void)
+{
+	int blanks = 0, orders = 0;
+	struct kho_blob b;
+
+	if (kho_read_file("/proc/buddyinfo", &b))
+		return 0;
+	/* "Node 0, zone      DMA      1      2 ..." */
+	for (const char *p = b.data; *p && *p != '\n'; p++)
+		if (*p != ' ' && p > (char *)b.data && p[-1] == ' ')
+			blanks++;
+	orders = blanks - 3;
+	kho_blob_free(&b);
+	return orders > 0 && orders < 40 ? (u64)sysconf(_SC_PAGESIZE) << (orders - 1) : 0;
+}
+
+/**
  * kho_oom_kills() - how many processes this kernel has killed for want of memory
  *
  * Return: how many, -ENODATA if it does not count them, or what reading

@@ -66,7 +66,7 @@ static u64 seed_of(int gen, int worker, int nr, int file)
 
 static size_t size_of_file(int nr, int file)
 {
-	return (size_t)4096 * (1 + nr + 5 * file);
+	return (size_t)sysconf(_SC_PAGESIZE) * (1 + nr + 5 * file);
 }
 
 static void __noreturn worker(int dev, int nr, int done)
