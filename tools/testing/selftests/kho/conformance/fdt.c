@@ -486,4 +486,88 @@ KHO_TEST_WHERE(m3, in_tree, no_handover())
 	kho_blob_free(&b);
 }
 
+/* the device tree that this kernel was given, where its architecture has one */
+
+#define GIVEN	"/sys/firmware/fdt"
+
+static const char *no_given_tree(void)
+{
+	return kho_handed_over() < 0 ?
+	       "not in a machine of khotest: not known how this kernel was booted" :
+	       access(GIVEN, F_OK) ? "this kernel was given no device tree" : NULL;
+}
+
+/* what of /chosen is an address and a size, and nothing behind them */
+static bool in_chosen(struct __test_metadata *_metadata, const char *name, struct kho_region *r)
+{
+	const fdt32_t *val = NULL;
+	int node, len = 0, cells[2];
+	u64 num[2] = { };
+	struct kho_blob b;
+
+	read_blob(_metadata, GIVEN, &b);
+	EXPECT_EQ(0, fdt_check_full(b.data, b.len)) {
+		TH_LOG(GIVEN " is no device tree");
+		kho_blob_free(&b);
+		return false;
+	}
+	cells[0] = fdt_address_cells(b.data, 0);
+	cells[1] = fdt_size_cells(b.data, 0);
+	node = fdt_path_offset(b.data, "/chosen");
+	if (node >= 0)
+		val = fdt_getprop(b.data, node, name, &len);
+	if (val) {
+		EXPECT_EQ((cells[0] + cells[1]) * (int)sizeof(*val), len) {
+			TH_LOG("%s has %d bytes", name, len);
+			val = NULL;
+		}
+	}
+	for (int i = 0; i < 2 && val; i++)
+		for (int cell = 0; cell < cells[i]; cell++)
+			num[i] = num[i] << 32 | fdt32_to_cpu(*val++);
+	kho_blob_free(&b);
+	r->addr = num[0];
+	r->size = num[1];
+	return val;
+}
+
+/* of a handover before this one nothing is left in it */
+KHO_CHECKS(kx1, chosen_iff_kho_kexec);
+KHO_CHECKS(kx4, chosen_iff_kho_kexec);
+KHO_TEST_WHERE(h2, chosen_iff_kho_kexec, no_given_tree())
+{
+	int gen = kho_generation();
+	bool want = gen > 0 && kho_boot_of(gen)->step.way == KHO_BY_KEXEC &&
+		    kho_boot_of(gen - 1)->on;
+	struct kho_region r;
+
+	EXPECT_EQ(want, in_chosen(_metadata, "linux,kho-fdt", &r));
+	EXPECT_EQ(want, in_chosen(_metadata, "linux,kho-scratch", &r));
+}
+
+KHO_CHECKS(h3, chosen_is_tree_and_regions);
+KHO_TEST_WHERE(h2, chosen_is_tree_and_regions, no_given_tree())
+{
+	static struct kho_region r[KHO_REGIONS_MAX];
+	u64 page = sysconf(_SC_PAGESIZE);
+	struct kho_region fdt, array;
+	int n;
+
+	if (!in_chosen(_metadata, "linux,kho-fdt", &fdt) ||
+	    !in_chosen(_metadata, "linux,kho-scratch", &array))
+		SKIP(return, "nothing was handed over");
+	EXPECT_EQ(0, fdt.addr % page);
+	EXPECT_EQ(page, fdt.size);
+	EXPECT_TRUE(kho_in_ram(fdt.addr, fdt.size));
+	EXPECT_TRUE(kho_in_ram(array.addr, array.size));
+	EXPECT_EQ(0, array.size % 16);
+	if (kho_why_not() || !handed_over())
+		return;
+	n = kho_scratch_read(OUT, r, KHO_REGIONS_MAX);
+	EXPECT_EQ(16 * n, array.size);
+	/* the tree is preserved memory, the array was loaded into scratch */
+	EXPECT_FALSE(kho_regions_overlap(r, n, fdt.addr, fdt.size));
+	EXPECT_TRUE(kho_regions_overlap(r, n, array.addr, array.size));
+}
+
 TEST_HARNESS_MAIN
