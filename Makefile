@@ -29,7 +29,7 @@ CHECK_PACKAGES := clang libclang-rt-dev shellcheck jq procps debootstrap e2fspro
 guest := $(filter-out x86 x86_64,$(ARCH:aarch64=arm64))
 B := build$(if $(guest),/$(guest))
 ifneq ($(guest),)
-PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm
+PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-efi-aarch64
 endif
 provide := ARCH=$(ARCH) scripts/provide
 # what is for guests is said where it is for guests
@@ -81,7 +81,7 @@ run_tests:
 	@mkdir -p $(RESULTS)
 	@set --; $(if $(ALSO),while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < $(B)/also;) \
 	build/khotest run "$$@" --kernel "$$(cat $(B)/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
-		$(if $(guest),--programs $(B)/kselftest/kho) $(if $(PROFILE),--profile $(PROFILE)) \
+		$(if $(guest),--programs $(B)/kselftest/kho --sysroot "$$($(provide) sysroot)") $(if $(PROFILE),--profile $(PROFILE)) \
 		$$(sed -n 's/^./--module &/p' $(B)/module) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
 

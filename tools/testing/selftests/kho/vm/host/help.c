@@ -57,6 +57,8 @@ static const struct command {
 		"  --accel NAME          QEMU's accelerator (tcg)\n"
 		"  --known-issues FILE   known issues (known-issues.json beside khotest)\n"
 		"  --programs DIR        the suite's programs (beside khotest)\n"
+		"  --sysroot DIR         for machines of another architecture: where programs for it\n"
+		"                        (stress-ng, kexec) and their libraries are\n"
 		"  --here                not in QEMU, but on this machine\n"
 		"  --kexec-this-machine  which may be kexeced\n"
 		"  --initrd FILE         for the kernel that is kexeced to here; it, and --kernel, are\n"

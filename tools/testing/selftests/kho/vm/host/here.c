@@ -703,7 +703,7 @@ static const char *cannot_kexec(void)
 		return "not root";
 	if (access("/run/systemd/system", F_OK))
 		return "systemd does not run here: nobody would go on after a kexec";
-	if (!find_program("kexec", path, sizeof(path)))
+	if (!find_program(NULL, "kexec", path, sizeof(path)))
 		return "kexec is not installed, by which systemd jumps (Debian: kexec-tools)";
 	if (!access(UNIT_FILE, F_OK))
 		return UNIT_FILE " is there: another run goes on, or was left: systemctl stop "

@@ -49,6 +49,8 @@ struct scenario {
  * @kconfig: its configuration file, NULL to look for it
  * @results: directory for all that comes out
  * @programs: directory of the suite's programs
+ * @sysroot: programs and libraries for machines whose programs do not run on the host;
+ *	NULL for the host's own
  * @own: directory of khotest itself
  * @known_issues: file of known issues
  * @append: more for every command line
@@ -84,6 +86,7 @@ struct options {
 	const char *kconfig;
 	const char *results;
 	const char *programs;
+	const char *sysroot;
 	const char *own;
 	const char *known_issues;
 	const char *append;
@@ -210,7 +213,7 @@ bool kernel_lacks(const struct kernel *k, const char *option);
 int initramfs_write(const char *path, const struct scenario *s,
 		    const struct options *o, const char *job,
 		    unsigned int gen, char *why, size_t size);
-bool find_program(const char *name, char *path, size_t size);
+bool find_program(const char *root, const char *name, char *path, size_t size);
 
 /* qemu.c */
 char *guest_cmdline(const struct scenario *s, const struct options *o,
@@ -221,6 +224,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		 int record_fd);
 bool qemu_choose(const char *arch);
 const char *qemu_binary(void);
+const char *qemu_arch(void);
 const char *qemu_package(void);
 const char *qemu_lacks(const struct scenario *s);
 const char *qemu_version(void);

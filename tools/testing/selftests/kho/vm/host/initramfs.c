@@ -87,28 +87,110 @@ static int add_file(struct archive *a, const char *name, const char *from,
 	return 0;
 }
 
-/* the shared libraries that a program names, as the dynamic linker finds them */
-static int add_libraries(struct archive *a, const char *program)
+/* begin a tool that says something of a program; what it says */
+static FILE *ask(const char *const *argv, pid_t *pid)
 {
-	char line[2048], path[1024];
-	int fds[2], err = 0;
-	pid_t pid;
+	int fds[2];
 	FILE *f;
 
 	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (!pid) {
+		return NULL;
+	*pid = fork();
+	if (!*pid) {
 		dup2(fds[1], STDOUT_FILENO);
 		freopen("/dev/null", "w", stderr);
-		execlp("ldd", "ldd", program, NULL);
+		setenv("LC_ALL", "C", 1);
+		execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	close(fds[1]);
-	f = fdopen(fds[0], "r");
-	while (f && fgets(line, sizeof(line), f)) {
+	f = *pid < 0 ? NULL : fdopen(fds[0], "r");
+	if (!f)
+		close(fds[0]);
+	return f;
+}
+
+/* where a shared library lies below @root: false if it does not */
+static bool library_below(const char *root, const char *name, char *path, size_t size)
+{
+	static const char * const dirs[] = { "lib", "usr/lib" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		/* where Debian has those of an architecture, and where others have them */
+		snprintf(path, size, "%s/%s/%s-linux-gnu/%s", root, dirs[i], qemu_arch(), name);
+		if (!access(path, R_OK))
+			return true;
+		snprintf(path, size, "%s/%s/%s", root, dirs[i], name);
+		if (!access(path, R_OK))
+			return true;
+	}
+	return false;
+}
+
+static int add_libraries_below(struct archive *a, const char *root, const char *program);
+
+/* what a line of readelf's names: the dynamic linker, or a library */
+static int add_named(struct archive *a, const char *root, const char *program, const char *line)
+{
+	char name[256], at[1024], path[1024];
+	const char *p;
+	int err;
+
+	p = strstr(line, "program interpreter: /");
+	if (p && sscanf(p, "program interpreter: /%255[^] ]", name) == 1) {
+		snprintf(path, sizeof(path), "%s/%s", root, name);
+		err = add_file(a, name, path, 0755);
+		if (err)
+			complain("%s (for %s): %s", path, program, strerror(-err));
+		return err;
+	}
+	p = strstr(line, "Shared library: [");
+	if (!p || sscanf(p, "Shared library: [%255[^]/ ]", name) != 1)
+		return 0;
+	snprintf(at, sizeof(at), "lib/%s", name);
+	for (int i = 0; i < a->nr; i++)
+		if (!strcmp(a->done[i], at))
+			return 0;
+	if (!library_below(root, name, path, sizeof(path))) {
+		complain("%s: no %s below %s", program, name, root);
+		return -ENOENT;
+	}
+	err = add_file(a, at, path, 0755);
+	if (err)
+		complain("%s (for %s): %s", path, program, strerror(-err));
+	return err ?: add_libraries_below(a, root, path);
+}
+
+/* those of a program that cannot run here, nor tell itself what it needs */
+static int add_libraries_below(struct archive *a, const char *root, const char *program)
+{
+	const char *const argv[] = { "readelf", "-dl", program, NULL };
+	char line[2048];
+	int err = 0;
+	pid_t pid;
+	FILE *f = ask(argv, &pid);
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		err = err ?: add_named(a, root, program, line);
+	fclose(f);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+/* the shared libraries that a program names, as the dynamic linker finds them */
+static int add_libraries(struct archive *a, const char *program)
+{
+	const char *const argv[] = { "ldd", program, NULL };
+	char line[2048], path[1024];
+	int err = 0;
+	pid_t pid;
+	FILE *f = ask(argv, &pid);
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
 		char *p = strchr(line, '/');
 
 		/* a static program has no such line */
@@ -118,26 +200,33 @@ static int add_libraries(struct archive *a, const char *program)
 		if (err)
 			complain("%s (for %s): %s", path, program, strerror(-err));
 	}
-	if (f)
-		fclose(f);
+	fclose(f);
 	waitpid(pid, NULL, 0);
 	return err;
 }
 
 /**
  * find_program() - find a program of the host
+ * @root: below this directory, where the host's own are not the machines'; or NULL
  * @name: its name
  * @path: where it is
  * @size: size of @path in bytes
  *
  * Return: false if there is none
  */
-bool find_program(const char *name, char *path, size_t size)
+bool find_program(const char *root, const char *name, char *path, size_t size)
 {
+	static const char * const below[] = { "usr/bin", "usr/sbin", "bin", "sbin" };
 	const char *env = getenv("PATH");
 	char *copy, *dir, *save;
 	bool found = false;
 
+	for (size_t i = 0; root && i < ARRAY_SIZE(below) && !found; i++) {
+		snprintf(path, size, "%s/%s/%s", root, below[i], name);
+		found = !access(path, X_OK);
+	}
+	if (root)
+		return found;
 	if (asprintf(&copy, "%s:/usr/sbin:/sbin", env ? env : "/usr/bin:/bin") < 0)
 		return false;
 	for (dir = strtok_r(copy, ":", &save); dir && !found;
@@ -149,13 +238,14 @@ bool find_program(const char *name, char *path, size_t size)
 	return found;
 }
 
-static int add_program(struct archive *a, const char *name, const char *from,
-		       char *why, size_t size)
+static int add_program(struct archive *a, const struct options *o, const char *name,
+		       const char *from, char *why, size_t size)
 {
 	int err = add_file(a, name, from, 0755);
 
 	if (!err)
-		err = add_libraries(a, from);
+		err = o->sysroot ? add_libraries_below(a, o->sysroot, from) :
+		      add_libraries(a, from);
 	if (err)
 		snprintf(why, size, "%s: %s", from, strerror(-err));
 	return err;
@@ -173,17 +263,17 @@ static unsigned int processor_of(const char *path)
 	return elf ? head[18] | head[19] << 8 : 0;
 }
 
-static int add_host_program(struct archive *a, const char *dir, const char *program,
+static int add_host_program(struct archive *a, const struct options *o, const char *program,
 			    unsigned int processor, char *why, size_t size)
 {
 	char from[1024], name[512];
 
 	snprintf(name, sizeof(name), "kho/bin/%s", program);
 	/* the suite's own come first */
-	snprintf(from, sizeof(from), "%s/%s", dir, program);
-	if (!access(from, X_OK) || find_program(program, from, sizeof(from))) {
+	snprintf(from, sizeof(from), "%s/%s", o->programs, program);
+	if (!access(from, X_OK) || find_program(o->sysroot, program, from, sizeof(from))) {
 		if (processor_of(from) == processor)
-			return add_program(a, name, from, why, size);
+			return add_program(a, o, name, from, why, size);
 		snprintf(why, size, "%s: a program for another processor than the machine's",
 			 from);
 		return -ENOPKG;
@@ -289,7 +379,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 	}
 
 	if (o->init)
-		err = add_program(&a, "init", o->init, why, size);
+		err = add_program(&a, o, "init", o->init, why, size);
 	for (int i = 0; i < KHO_PROGRAMS_MAX && !err; i++) {
 		const char *p = s->decl.programs[i];
 
@@ -299,7 +389,7 @@ int initramfs_write(const char *path, const struct scenario *s,
 			continue;
 		snprintf(name, sizeof(name), "kho/bin/%s", p);
 		snprintf(from, sizeof(from), "%s/%s", o->programs, p);
-		err = add_program(&a, name, from, why, size);
+		err = add_program(&a, o, name, from, why, size);
 		processor = processor_of(from);
 		/* each program can be init, see lib/init.c */
 		if (!i && !o->init)
@@ -307,10 +397,9 @@ int initramfs_write(const char *path, const struct scenario *s,
 	}
 	for (int i = 0; i < KHO_FILES_MAX && !err; i++)
 		if (*s->decl.files[i])
-			err = add_host_program(&a, o->programs, s->decl.files[i], processor,
-					       why, size);
+			err = add_host_program(&a, o, s->decl.files[i], processor, why, size);
 	if (!err && scenario_uses(s, KHO_BY_KEXEC_LOAD))
-		err = add_host_program(&a, o->programs, "kexec", processor, why, size);
+		err = add_host_program(&a, o, "kexec", processor, why, size);
 	if (!err && s->decl.flags & KHO_SC_MODULE)
 		err = add_modules(&a, s, o, why, size);
 	for (int i = 0; !err; i++) {

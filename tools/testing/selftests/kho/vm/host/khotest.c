@@ -257,6 +257,7 @@ static int run_scenarios(int argc, char **argv)
 		{ "accel", required_argument, NULL, 'x' },
 		{ "known-issues", required_argument, NULL, 'i' },
 		{ "programs", required_argument, NULL, 'p' },
+		{ "sysroot", required_argument, NULL, 'S' },
 		/* for the suite's own tests: another /init */
 		{ "init", required_argument, NULL, 'I' },
 		{ "here", no_argument, NULL, 'H' },
@@ -271,7 +272,7 @@ static int run_scenarios(int argc, char **argv)
 	char known[PATH_MAX + 32], before[PATH_MAX + 32], dir[PATH_MAX];
 	char why[1024], qemu[PATH_MAX];
 	char kernel[PATH_MAX], kconfig[PATH_MAX], programs[PATH_MAX], results[PATH_MAX];
-	char initrd[PATH_MAX];
+	char initrd[PATH_MAX], sysroot[PATH_MAX];
 	struct scenario *all, **chosen;
 	const char *slow = getenv("KSFT_MACHINE_SLOW");
 	const struct profile *p;
@@ -331,6 +332,13 @@ static int run_scenarios(int argc, char **argv)
 			break;
 		case 'p':
 			o.programs = optarg;
+			break;
+		case 'S':
+			o.sysroot = optarg;
+			if (access(o.sysroot, X_OK)) {
+				complain("--sysroot %s: %s", optarg, strerror(errno));
+				return EX_CANNOT;
+			}
 			break;
 		case 'I':
 			o.init = optarg;
@@ -408,13 +416,15 @@ static int run_scenarios(int argc, char **argv)
 		o.kconfig = kconfig;
 	if (realpath(o.programs, programs))
 		o.programs = programs;
+	if (o.sysroot && realpath(o.sysroot, sysroot))
+		o.sysroot = sysroot;
 	if (o.initrd && (access(o.initrd, R_OK) || !realpath(o.initrd, initrd))) {
 		complain("--initrd %s: %s", o.initrd, strerror(errno));
 		return EX_CANNOT;
 	}
 	if (o.initrd)
 		o.initrd = initrd;
-	if (!o.here && !find_program(qemu_binary(), qemu, sizeof(qemu))) {
+	if (!o.here && !find_program(NULL, qemu_binary(), qemu, sizeof(qemu))) {
 		complain("%s is not installed (Debian: apt-get install %s)", qemu_binary(),
 			 qemu_package());
 		return EX_CANNOT;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "host.h"
 
@@ -34,6 +35,8 @@
  * @cmdline: what every kernel is told
  * @cmdline_one_cpu: and those that have one CPU
  * @cmdline_counter: the option that says how fast the processor's counter is, in kHz
+ * @firmware: UEFI firmware, where the kernels of the suite are made for it
+ * @firmware_package: Debian's package of it
  * @below: it can have memory on both sides of 4 GiB, however little that is
  * @hotplug: memory can be added to it
  */
@@ -49,6 +52,8 @@ static const struct arch {
 	const char *cmdline;
 	const char *cmdline_one_cpu;
 	const char *cmdline_counter;
+	const char *firmware;
+	const char *firmware_package;
 	bool below;
 	bool hotplug;
 } archs[] = {
@@ -72,7 +77,11 @@ static const struct arch {
 		.name = "aarch64",
 		.qemu = "qemu-system-aarch64",
 		.package = "qemu-system-arm",
-		.machine = "virt,gic-version=3",
+		/*
+		 * Where the interrupt controller writes to memory, kernel after kernel can
+		 * only know of that by UEFI (drivers/irqchip/irq-gic-v3-its.c).
+		 */
+		.machine = "virt,gic-version=3,its=off",
 		/* pointers are signed by what QEMU is quick at */
 		.cpu = "max,pauth-impdef=on",
 		/* one that has no random numbers */
@@ -82,6 +91,8 @@ static const struct arch {
 		.cmdline = "console=ttyAMA0 earlycon" CMDLINE_LOG,
 		.cmdline_one_cpu = "",
 		.cmdline_counter = "",
+		.firmware = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+		.firmware_package = "qemu-efi-aarch64",
 	},
 };
 
@@ -105,6 +116,16 @@ bool qemu_choose(const char *name)
 }
 
 /**
+ * qemu_arch() - the architecture of the machines
+ *
+ * Return: its name, as uname -m has it
+ */
+const char *qemu_arch(void)
+{
+	return arch->name;
+}
+
+/**
  * qemu_package() - Debian's package of the QEMU that is run
  *
  * Return: its name
@@ -125,17 +146,26 @@ const char *qemu_binary(void)
 }
 
 /**
- * qemu_lacks() - what no machine of this architecture has
+ * qemu_lacks() - what machines of this architecture do not have
  * @s: a scenario that may want it
  *
  * Return: that in words, NULL if it has all
  */
 const char *qemu_lacks(const struct scenario *s)
 {
+	static char why[256];
+
 	if (s->decl.low_mib && !arch->below)
 		return "QEMU's machine has all of its memory above or below 4 GiB";
 	if (s->decl.hot_mib && !arch->hotplug)
 		return "no memory can be added to QEMU's machine";
+	if (s->decl.flags & KHO_SC_UEFI && !arch->firmware)
+		return "kernels of this architecture are built without UEFI";
+	if (s->decl.flags & KHO_SC_UEFI && access(arch->firmware, R_OK)) {
+		snprintf(why, sizeof(why), "%s is not there (Debian: apt-get install %s)",
+			 arch->firmware, arch->firmware_package);
+		return why;
+	}
 	return NULL;
 }
 
@@ -371,6 +401,10 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		arg(&a, "%s,max-ram-below-4g=%uM", arch->machine, d->low_mib);
 	else
 		arg(&a, "%s", arch->machine);
+	if (d->flags & KHO_SC_UEFI) {
+		arg(&a, "-bios");
+		arg(&a, "%s", arch->firmware);
+	}
 	arg(&a, "-accel");
 	/* a large cache keeps the translations of the kernels before, a small one not enough */
 	arg(&a, "%s%s", o->accel, strcmp(o->accel, "tcg") ? "" :

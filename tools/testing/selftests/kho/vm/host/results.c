@@ -291,6 +291,7 @@ static char *repeat(const struct scenario *s, const struct options *o,
 		{ "--append", o->append },
 		{ "--accel", strcmp(o->accel, "tcg") ? o->accel : NULL },
 		{ "--programs", strcmp(o->programs, o->own) ? o->programs : NULL },
+		{ "--sysroot", o->sysroot },
 	};
 	char *argv[2 * ARRAY_SIZE(option) + 4 * ALSO_MAX + 10] = { self, "run" };
 	char also[ALSO_MAX][PATH_MAX + 64], module[ALSO_MAX + 1][PATH_MAX + 64], name[32];
