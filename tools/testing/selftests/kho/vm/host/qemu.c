@@ -15,7 +15,6 @@
 
 /* what the console shows, and what keeps the machine the same from run to run */
 #define CMDLINE_LOG	" loglevel=5 panic=-1 retain_initrd"
-#define CMDLINE_PLACE	" nokaslr"
 /* what it preserves is in the way of whoever looks at all that is preserved */
 #define CMDLINE_QUIET	" initcall_blacklist=kho_test_init"
 
@@ -28,11 +27,13 @@
  * @qemu: QEMU's program
  * @package: Debian's package of it
  * @machine: its -machine
+ * @no_firmware: and more of it where there is no UEFI firmware
  * @cpu: its -cpu
  * @cpu_exact: the same where nothing may come from chance
  * @record: the guest's name of the channel for records
  * @record_device: that device, where it is no second serial port of the machine's own
  * @cmdline: what every kernel is told
+ * @cmdline_place: what makes a kernel come up at the same place each time
  * @cmdline_one_cpu: and those that have one CPU
  * @cmdline_counter: the option that says how fast the processor's counter is, in kHz
  * @firmware: UEFI firmware, where the kernels of the suite are made for it
@@ -45,11 +46,13 @@ static const struct arch {
 	const char *qemu;
 	const char *package;
 	const char *machine;
+	const char *no_firmware;
 	const char *cpu;
 	const char *cpu_exact;
 	const char *record;
 	const char *record_device;
 	const char *cmdline;
+	const char *cmdline_place;
 	const char *cmdline_one_cpu;
 	const char *cmdline_counter;
 	const char *firmware;
@@ -62,6 +65,7 @@ static const struct arch {
 		.qemu = "qemu-system-x86_64",
 		.package = "qemu-system-x86",
 		.machine = "pc,usb=off,vmport=off,i8042=on",
+		.no_firmware = "",
 		/* pages of 1 GiB, which are reserved before there is a page allocator */
 		.cpu = "qemu64,+pdpe1gb",
 		.cpu_exact = "qemu64,+pdpe1gb,-rdrand,-rdseed",
@@ -69,6 +73,7 @@ static const struct arch {
 		.record_device = "",
 		.cmdline = "console=ttyS0 earlyprintk=serial,ttyS0,115200" CMDLINE_LOG
 			   " no_timer_check",
+		.cmdline_place = " nokaslr",
 		.cmdline_one_cpu = CMDLINE_ONE_CPU,
 		.cmdline_counter = "tsc_early_khz",
 		.below = true,
@@ -78,10 +83,16 @@ static const struct arch {
 		.qemu = "qemu-system-aarch64",
 		.package = "qemu-system-arm",
 		/*
+		 * No seed: memory is where the loader puts it, and only addresses are
+		 * random.  "nokaslr" would leave the seed of a kexec in the device tree, and
+		 * kexec-tools refuses to load a kernel then.
+		 */
+		.machine = "virt,gic-version=3,dtb-randomness=off",
+		/*
 		 * Where the interrupt controller writes to memory, kernel after kernel can
 		 * only know of that by UEFI (drivers/irqchip/irq-gic-v3-its.c).
 		 */
-		.machine = "virt,gic-version=3,its=off",
+		.no_firmware = ",its=off",
 		/* pointers are signed by what QEMU is quick at */
 		.cpu = "max,pauth-impdef=on",
 		/* one that has no random numbers */
@@ -89,6 +100,7 @@ static const struct arch {
 		.record = "/dev/ttyS0",
 		.record_device = "pci-serial,chardev=record",
 		.cmdline = "console=ttyAMA0 earlycon" CMDLINE_LOG,
+		.cmdline_place = "",
 		.cmdline_one_cpu = "",
 		.cmdline_counter = "",
 		.firmware = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
@@ -273,7 +285,7 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 		;
 	if (asprintf(&line, "%s%s%s%s%s%s%s%s%s%.*s%s%s", arch->cmdline, counter,
 		     cpus_of(&s->decl) == 1 ? arch->cmdline_one_cpu : "",
-		     s->decl.flags & KHO_SC_KASLR ? "" : CMDLINE_PLACE,
+		     s->decl.flags & KHO_SC_KASLR ? "" : arch->cmdline_place,
 		     s->decl.flags & KHO_SC_OWN_TEST ? "" : CMDLINE_QUIET,
 		     s->decl.flags & KHO_SC_EXACT ? " random.trust_cpu=off" : "",
 		     *s->decl.cmdline ? " " : "", s->decl.cmdline,
@@ -383,6 +395,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	bool exact = d->flags & KHO_SC_EXACT;
 	unsigned int cpus = cpus_of(d), mem = d->memory_mib;
 	struct args a = { };
+	char low[40] = "";
 
 	if (d->nr_nodes) {
 		mem = 0;
@@ -398,9 +411,8 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	arg(&a, "-machine");
 	/* what is not below 4 GiB is above, however little it is in all */
 	if (d->low_mib)
-		arg(&a, "%s,max-ram-below-4g=%uM", arch->machine, d->low_mib);
-	else
-		arg(&a, "%s", arch->machine);
+		snprintf(low, sizeof(low), ",max-ram-below-4g=%uM", d->low_mib);
+	arg(&a, "%s%s%s", arch->machine, d->flags & KHO_SC_UEFI ? "" : arch->no_firmware, low);
 	if (d->flags & KHO_SC_UEFI) {
 		arg(&a, "-bios");
 		arg(&a, "%s", arch->firmware);

@@ -197,6 +197,9 @@ static json_t *known_issue(const char *scenario, const char *test,
 			continue;
 		if (status == ST_FAIL && !says(i, reason, evidence))
 			continue;
+		/* of one architecture alone */
+		if (json_object_get(i, "arch") && !matches(json_object_get(i, "arch"), qemu_arch()))
+			continue;
 		if (matches(json_object_get(i, "kernels"), release))
 			return i;
 	}
