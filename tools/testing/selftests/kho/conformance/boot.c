@@ -561,8 +561,6 @@ KHO_TEST_WHERE(kx11, reboot_drops_everything, no_way(KHO_BY_REBOOT))
 KHO_CHECKS(en11, kernel_without_kho_ignores_the_data);
 KHO_TEST_WHERE(h4, kernel_without_kho_ignores_the_data, not_here())
 {
-	if (no_setup_data())
-		SKIP(return, "%s", no_setup_data());
 	if (strcmp(boot()->step.kernel, KHO_KERNEL_NOKHO) || !was_on())
 		SKIP(return, "not a KHO kexec into a kernel without KHO");
 	EXPECT_EQ(1, has("Passed KHO data, but CONFIG_KEXEC_HANDOVER not set. Ignoring."));

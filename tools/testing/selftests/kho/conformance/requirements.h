@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "checks.h"
@@ -53,14 +54,20 @@ static inline const char *kho_req_why_not(enum kho_requirement req)
 {
 	unsigned int since[2], is[2];
 	static char why[80];
+	char arch[16] = "";
 	struct utsname u;
 
 	if (uname(&u) || sscanf(u.release, "%u.%u", &is[0], &is[1]) != 2 ||
-	    sscanf(kho_reqs[req].since, "%u.%u", &since[0], &since[1]) != 2 ||
-	    is[0] > since[0] || (is[0] == since[0] && is[1] >= since[1]))
+	    sscanf(kho_reqs[req].since, "%u.%u %15s", &since[0], &since[1], arch) < 2)
 		return NULL;
-	snprintf(why, sizeof(why), "%s holds from Linux %s on", kho_reqs[req].name,
-		 kho_reqs[req].since);
+	if (*arch && strcmp(arch, u.machine)) {
+		snprintf(why, sizeof(why), "%s is of %s alone", kho_reqs[req].name, arch);
+		return why;
+	}
+	if (is[0] > since[0] || (is[0] == since[0] && is[1] >= since[1]))
+		return NULL;
+	snprintf(why, sizeof(why), "%s holds from Linux %u.%u on", kho_reqs[req].name,
+		 since[0], since[1]);
 	return why;
 }
 
