@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/asked.h"
 #include "lib/cpio.h"
@@ -947,6 +948,80 @@ TEST(steps_of_all_ways)
 			TH_LOG("\"%s\" was taken", bad[i]);
 		}
 	}
+}
+
+/* a kernel that hands over to one of another ABI, and is handed over to by it */
+TEST(another_abi_must_be_refused)
+{
+	static struct kernel tested = { .abi = "kho-v4", .abi_looked = true };
+	static struct kernel previous = { .abi = "kho-v3", .abi_looked = true };
+	struct options o = {
+		.tested = &tested, .nr_also = 1, .accel = "tcg",
+		.also = { { .name = "previous", .kernel = &previous } },
+	};
+	struct scenario s = { .decl = {
+		.name = "a.b", .generations = 7,
+		.steps = "boot@previous\nkexec\nkexec\nreboot\nkexec@previous\n",
+	} };
+	char *job;
+
+	ASSERT_TRUE(qemu_choose("x86_64"));
+	job = guest_job(&s, &o);
+	EXPECT_NE(NULL, strstr(job, "step 1 kexec! "));
+	EXPECT_NE(NULL, strstr(job, "step 2 kexec "));
+	/* nothing is handed over to it */
+	EXPECT_NE(NULL, strstr(job, "step 3 reboot "));
+	EXPECT_NE(NULL, strstr(job, "step 4 kexec@previous! "));
+	/* behind the steps, and the first of those alone */
+	EXPECT_NE(NULL, strstr(job, "step 5 kexec! "));
+	EXPECT_NE(NULL, strstr(job, "step * kexec "));
+	free(job);
+	/* the same, and one that cannot be known: as the scenario has it */
+	snprintf(previous.abi, sizeof(previous.abi), "kho-v4");
+	job = guest_job(&s, &o);
+	EXPECT_EQ(NULL, strchr(job, '!'));
+	free(job);
+	*previous.abi = '\0';
+	job = guest_job(&s, &o);
+	EXPECT_EQ(NULL, strchr(job, '!'));
+	free(job);
+}
+
+/* the ABI as an image of arm64 has it, which is not packed */
+TEST(abi_of_an_image)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *abi;
+	} in[] = {
+		{ "x\0kho-v4\0y", 10, "kho-v4" },
+		{ "x\0kho-v12\0kho-v12\0", 18, "kho-v12" },
+		{ "x\0kho-v4", 8, "" },			/* its end is not there */
+		{ "x\0kho-v4\0kho-v5\0", 16, "" },	/* which of them? */
+		{ "x\0test-kho-v4\0kho-vx\0kho-v\0", 27, "" },
+		{ "x\0kho-v123456789\0", 17, "" },
+		{ "", 0, "" },
+	};
+	char name[] = "/tmp/kho-abi-XXXXXX";
+
+	close(mkstemp(name));
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+		struct kernel k = { .path = name, .arch = "aarch64" };
+		unsigned char image[0x400] = { };
+		FILE *f = fopen(name, "we");
+
+		ASSERT_NE(NULL, f);
+		/* at the very end: what goes on behind it is read by none */
+		memcpy(image + sizeof(image) - in[i].len, in[i].bytes, in[i].len);
+		ASSERT_EQ(1, fwrite(image, sizeof(image), 1, f));
+		ASSERT_EQ(0, fclose(f));
+		k.size = sizeof(image);
+		EXPECT_STREQ(in[i].abi, kernel_abi(&k)) {
+			TH_LOG("image %zu", i);
+		}
+	}
+	unlink(name);
 }
 
 TEST(scratch_as_asked_for)

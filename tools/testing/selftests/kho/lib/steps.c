@@ -188,6 +188,8 @@ const struct kho_boot *kho_boot_of(int generation)
 		    kho_step_parse(line, &b->step, &why))
 			return NULL;
 		b->on = is_on(&b->step);
+		/* what is not handed over cannot be refused */
+		b->step.refused &= gen && b->step.way == KHO_BY_KEXEC && before.on;
 		b->handed_over = gen && b->step.way == KHO_BY_KEXEC && before.on &&
 				 !b->step.refused &&
 				 strcmp(b->step.kernel, KHO_KERNEL_NOKHO);

@@ -31,7 +31,7 @@ enum kho_way {
  * struct kho_step - one line of a scenario's steps, or of a guest's job
  * @way: how the generation is entered
  * @kernel: name of its kernel; empty for the kernel under test
- * @refused: it must refuse what is handed over to it
+ * @refused: it must refuse what is handed over to it, if anything is
  * @anew: what is handed over to it is taken, but the count starts anew
  * @off: KHO is off in it whatever the command line says
  * @by_default: its kernel has KHO on where the command line says nothing, which

@@ -167,7 +167,7 @@ static char *next_cmdline(const struct options *o)
 static int write_job(const struct options *o, const struct scenario *s)
 {
 	char *path = in_results(o, "job"), *cmdline, *job;
-	const char *plus = o->by_default ? "+" : "";
+	const char *plus = kernel_by_default(o->tested) ? "+" : "";
 	struct kho_blob b = { };
 	size_t len;
 	FILE *f = open_memstream(&job, &len);
@@ -209,10 +209,10 @@ static int make_dir(const struct options *o)
 		err = symlink(link[i][1], path) && errno != EEXIST ? -errno : 0;
 		free(path);
 	}
-	if (!err && o->config) {
+	if (!err && o->tested->config) {
 		char *path = in_results(o, "config");
 
-		err = write_whole(path, o->config);
+		err = write_whole(path, o->tested->config);
 		free(path);
 	}
 	return err;

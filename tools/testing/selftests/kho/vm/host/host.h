@@ -40,8 +40,7 @@ struct scenario {
 /**
  * struct options - what "khotest run" was told
  * @kernel: image under test
- * @config: its configuration, NULL if that is not known
- * @by_default: it has KHO on where its command line says nothing
+ * @tested: what is known of it
  * @also: more kernels, that scenarios ask for by name
  * @nr_also: how many
  * @module: kho_producer.ko built for a kernel; by its name, "" for @kernel
@@ -68,14 +67,10 @@ struct scenario {
  */
 struct options {
 	const char *kernel;
-	const char *config;
-	bool by_default;
+	struct kernel *tested;
 	struct {
 		const char *name;
-		const char *path;
-		const char *arch;
-		const char *config;
-		bool by_default;
+		struct kernel *kernel;
 	} also[ALSO_MAX];
 	int nr_also;
 	struct {
@@ -104,7 +99,7 @@ struct options {
 };
 
 /**
- * struct kernel - the image under test
+ * struct kernel - what is known of a kernel image
  * @path: its file
  * @arch: what it runs on, as uname -m has it
  * @release: as its header says
@@ -112,6 +107,8 @@ struct options {
  * @size: bytes
  * @config: its configuration, NULL if it could not be found
  * @config_from: where that was found
+ * @abi: for kernel_abi()
+ * @abi_looked: it was called
  */
 struct kernel {
 	const char *path;
@@ -121,6 +118,8 @@ struct kernel {
 	u64 size;
 	char *config;
 	char config_from[4096];
+	char abi[32];
+	bool abi_looked;
 };
 
 enum status { ST_PASS, ST_FAIL, ST_SKIP, ST_XFAIL, ST_MISS, ST_COUNT };
@@ -169,10 +168,8 @@ const char *scenario_step(const struct scenario *s, unsigned int gen,
 			  struct kho_step *step);
 bool scenario_uses(const struct scenario *s, enum kho_way way);
 bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size);
-const char *options_kernel(const struct options *o, const char *name);
-const char *options_config(const struct options *o, const char *name);
+struct kernel *options_kernel(const struct options *o, const char *name);
 const char *options_module(const struct options *o, const char *name);
-bool options_by_default(const struct options *o, const char *name);
 bool scenario_matches(const struct scenario *s, const char *pattern);
 
 /* shrink.c */
@@ -183,6 +180,7 @@ int compare(int argc, char **argv);
 json_t *compare_rows(const char *base, const char *new);
 
 /* khotest.c: commands */
+const char *own_dir(void);
 int run_command(int argc, char **argv);
 int list_command(int argc, char **argv);
 int report_command(int argc, char **argv);
@@ -195,6 +193,10 @@ void help_usage(const char *name, FILE *f);
 
 /* qualify.c */
 int qualify(int argc, char **argv);
+int run_and_wait(char *const *argv, const char *out);
+
+/* matrix.c */
+int matrix_run(int argc, char **argv);
 
 /* export.c */
 int export_kcidb(int argc, char **argv);
@@ -208,6 +210,8 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		char *why, size_t size);
 bool kernel_has(const struct kernel *k, const char *option);
 bool kernel_lacks(const struct kernel *k, const char *option);
+bool kernel_by_default(const struct kernel *k);
+const char *kernel_abi(struct kernel *k);
 
 /* initramfs.c */
 int initramfs_write(const char *path, const struct scenario *s,
@@ -265,6 +269,7 @@ int results_exit(json_t *root);
 
 /* report.c; parts of the page */
 extern const char report_css[], report_js[];
+void report_put(FILE *f, const char *s);
 int report_html(json_t *root, const char *of, const char *base, const char *path);
 
 /* schema.c; the schema's file, as it was when this was built */

@@ -403,9 +403,9 @@ int initramfs_write(const char *path, const struct scenario *s,
 	if (!err && s->decl.flags & KHO_SC_MODULE)
 		err = add_modules(&a, s, o, why, size);
 	for (int i = 0; !err; i++) {
-		const char *image = options_kernel(o, kernel);
+		const struct kernel *k = options_kernel(o, kernel);
 
-		if (!image) {
+		if (!k) {
 			snprintf(why, size, "no kernel \"%s\" is named: --also %s=IMAGE",
 				 kernel, kernel);
 			err = -ENOPKG;
@@ -413,10 +413,10 @@ int initramfs_write(const char *path, const struct scenario *s,
 		}
 		snprintf(name, sizeof(name), "kho/kernel%s%s", *kernel ? "." : "",
 			 kernel);
-		err = add_file(&a, name, image, 0644);
+		err = add_file(&a, name, k->path, 0644);
 		if (err)
-			snprintf(why, size, "%s: %s", image, strerror(-err));
-		add_config(&a, kernel, options_config(o, kernel));
+			snprintf(why, size, "%s: %s", k->path, strerror(-err));
+		add_config(&a, kernel, k->config);
 		if (!scenario_kernel(s, i, kernel, sizeof(kernel)))
 			break;
 	}

@@ -5,6 +5,7 @@
  * The headers are those of Documentation/arch/x86/boot.rst and
  * Documentation/arch/arm64/booting.rst.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -150,23 +151,32 @@ static char *config_within(const char *vmlinux, size_t n)
 	return config;
 }
 
-static char *embedded_config(const struct kernel *k, const unsigned char *image)
+/* what runs, to be freed; NULL where it cannot be had */
+static char *unpack(const struct kernel *k, const unsigned char *image, size_t *n)
 {
 	u64 off = (image[HDR_SETUP_SECTS] + 1) * 512 +
 		  (u64)le32(image + HDR_PAYLOAD_OFFSET);
 	u64 plen = le32(image + HDR_PAYLOAD_LENGTH);
-	char *vmlinux, *config;
 	const char *tool;
-	size_t n;
+	char *copy;
 
-	if (strcmp(k->arch, "x86_64"))
-		return config_within((const char *)image, k->size);
+	if (strcmp(k->arch, "x86_64")) {
+		copy = malloc(k->size);
+		*n = k->size;
+		return copy ? memcpy(copy, image, k->size) : NULL;
+	}
 	if (off > k->size || plen > k->size - off)
 		return NULL;
 	tool = tool_for(image + off, plen);
-	if (!tool)
-		return NULL;
-	vmlinux = filter(tool, "-dc", image + off, plen, IMAGE_MAX, &n);
+	return tool ? filter(tool, "-dc", image + off, plen, IMAGE_MAX, n) : NULL;
+}
+
+static char *embedded_config(const struct kernel *k, const unsigned char *image)
+{
+	char *vmlinux, *config;
+	size_t n;
+
+	vmlinux = unpack(k, image, &n);
 	if (!vmlinux)
 		return NULL;
 	config = config_within(vmlinux, n);
@@ -267,6 +277,16 @@ static const char *look(struct kernel *k, const unsigned char *image)
 	return "not a kernel image (bzImage of x86, Image of arm64): no setup header";
 }
 
+static unsigned char *read_image(const struct kernel *k, FILE *f)
+{
+	unsigned char *image = malloc(k->size);
+
+	if (image && fread(image, k->size, 1, f) == 1)
+		return image;
+	free(image);
+	return NULL;
+}
+
 /**
  * kernel_open() - look at a kernel image
  * @path: the image
@@ -302,14 +322,12 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		return -EINVAL;
 	}
 	k->size = st.st_size;
-	image = malloc(k->size);
-	if (!image || fread(image, k->size, 1, f) != 1) {
+	image = read_image(k, f);
+	fclose(f);
+	if (!image) {
 		snprintf(why, size, "%s: cannot be read", path);
-		free(image);
-		fclose(f);
 		return -EINVAL;
 	}
-	fclose(f);
 	wrong = look(k, image);
 	if (wrong) {
 		snprintf(why, size, "%s: %s", path, wrong);
@@ -326,6 +344,68 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 		find_config(k, image);
 	free(image);
 	return 0;
+}
+
+/**
+ * kernel_by_default() - has a kernel KHO on where its command line says nothing?
+ * @k: the kernel
+ *
+ * Return: true if it is known to
+ */
+bool kernel_by_default(const struct kernel *k)
+{
+	return kernel_has(k, "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT");
+}
+
+/* what stands between a character that is none of a name, and NUL */
+static void find_abi(struct kernel *k, const char *vmlinux, size_t n)
+{
+	static const char mark[] = "kho-v";
+	const char *p = vmlinux, *end = vmlinux + n;
+
+	while ((p = memmem(p, end - p, mark, strlen(mark)))) {
+		const char *digits = p + strlen(mark);
+		size_t len = strnlen(digits, end - digits);
+
+		if (p > vmlinux && !isalnum((unsigned char)p[-1]) && p[-1] != '-' && len &&
+		    len < 8 && digits + len < end && strspn(digits, "0123456789") == len) {
+			if (*k->abi && strcmp(k->abi, p)) {
+				*k->abi = '\0';
+				return;
+			}
+			snprintf(k->abi, sizeof(k->abi), "%s", p);
+		}
+		p = digits;
+	}
+}
+
+/**
+ * kernel_abi() - which ABI of handover a kernel has
+ * @k: the kernel; its image is looked at the first time
+ *
+ * Return: what its tree is compatible with (abi/kexec_handover.h), "kho-v4"; "" where the
+ * image does not say: it has no KHO, or it is packed as nobody here can unpack it
+ */
+const char *kernel_abi(struct kernel *k)
+{
+	unsigned char *image;
+	char *vmlinux;
+	size_t n;
+	FILE *f;
+
+	if (k->abi_looked)
+		return k->abi;
+	k->abi_looked = true;
+	f = fopen(k->path, "re");
+	image = f ? read_image(k, f) : NULL;
+	vmlinux = image ? unpack(k, image, &n) : NULL;
+	if (vmlinux)
+		find_abi(k, vmlinux, n);
+	free(vmlinux);
+	free(image);
+	if (f)
+		fclose(f);
+	return k->abi;
 }
 
 /**

@@ -35,7 +35,12 @@ void complain(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-static const char *own_dir(void)
+/**
+ * own_dir() - where khotest is
+ *
+ * Return: its directory, which is that of the suite's programs, too
+ */
+const char *own_dir(void)
 {
 	static char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -186,14 +191,12 @@ static void installed(struct options *o)
 		o->kernel = kernel;
 }
 
-#define BY_DEFAULT	"CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"
-
 /* NAME=IMAGE; the image is looked at before anything runs */
 static bool name_kernel(struct options *o, const char *arg)
 {
 	const char *path = strchr(arg, '=');
+	struct kernel *k;
 	char why[1024];
-	struct kernel k;
 
 	if (!path || path == arg) {
 		complain("--also %s: NAME=IMAGE", arg);
@@ -203,15 +206,15 @@ static bool name_kernel(struct options *o, const char *arg)
 		complain("--also %s: more than %d kernels", arg, ALSO_MAX);
 		return false;
 	}
-	if (kernel_open(path + 1, NULL, &k, why, sizeof(why))) {
-		complain("--also %s: %s", arg, why);
+	k = malloc(sizeof(*k));
+	if (!k || kernel_open(path + 1, NULL, k, why, sizeof(why))) {
+		complain("--also %s: %s", arg, k ? why : strerror(ENOMEM));
+		free(k);
 		return false;
 	}
-	o->also[o->nr_also].by_default = kernel_has(&k, BY_DEFAULT);
-	o->also[o->nr_also].config = k.config;
-	o->also[o->nr_also].arch = k.arch;
-	o->also[o->nr_also].name = strndup(arg, path - arg);
-	o->also[o->nr_also++].path = realpath(path + 1, NULL);
+	k->path = realpath(path + 1, NULL);
+	o->also[o->nr_also].kernel = k;
+	o->also[o->nr_also++].name = strndup(arg, path - arg);
 	return true;
 }
 
@@ -397,15 +400,14 @@ static int run_scenarios(int argc, char **argv)
 		complain("%s%s", why, o.here ? ": which kernel runs here? --kernel IMAGE" : "");
 		return EX_CANNOT;
 	}
-	o.by_default = kernel_has(&k, BY_DEFAULT);
-	o.config = k.config;
+	o.tested = &k;
 	if (k.arch)
 		qemu_choose(k.arch);
 	for (int i = 0; i < o.nr_also; i++) {
-		if (!strcmp(o.also[i].arch, k.arch ?: ""))
+		if (!strcmp(o.also[i].kernel->arch, k.arch ?: ""))
 			continue;
 		complain("--also %s=%s: a kernel for %s, the one under test is for %s",
-			 o.also[i].name, o.also[i].path, o.also[i].arch, k.arch);
+			 o.also[i].name, o.also[i].kernel->path, o.also[i].kernel->arch, k.arch);
 		return EX_CANNOT;
 	}
 	/* what is written down must hold from any directory */

@@ -162,7 +162,7 @@ static bool power_on(struct machine *m, unsigned int gen)
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	fcntl(fds[0], F_SETPIPE_SZ, RECORDS_AHEAD);
 	scenario_step(m->s, gen, &step);
-	kernel = options_kernel(m->o, step.kernel);
+	kernel = options_kernel(m->o, step.kernel)->path;
 	cmdline = guest_cmdline(m->s, m->o, gen);
 	if (!gen) {
 		/* what a person types has no descriptor of ours in it */

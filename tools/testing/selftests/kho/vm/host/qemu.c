@@ -305,17 +305,36 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 	return line;
 }
 
+/* one kernel hands over to another that has another ABI: a tree of another version */
+static bool must_refuse(const struct scenario *s, const struct options *o, unsigned int gen)
+{
+	struct kho_step before, step;
+	struct kernel *from, *to;
+
+	if (!gen)
+		return false;
+	scenario_step(s, gen - 1, &before);
+	scenario_step(s, gen, &step);
+	from = options_kernel(o, before.kernel);
+	to = options_kernel(o, step.kernel);
+	return step.way == KHO_BY_KEXEC && from && to && from != to && *kernel_abi(from) &&
+	       *kernel_abi(to) && strcmp(from->abi, to->abi);
+}
+
 static void job_step(FILE *f, const char *which, const struct scenario *s,
 		     const struct options *o, unsigned int gen)
 {
 	char *line = guest_cmdline(s, o, gen);
+	const struct kernel *k;
 	struct kho_step step;
 
 	scenario_step(s, gen, &step);
+	k = options_kernel(o, step.kernel);
+	step.refused |= must_refuse(s, o, gen);
 	fprintf(f, "step %s %s%s%s%s%s%s%s %s\n", which, kho_way_name(step.way),
 		*step.kernel ? "@" : "", step.kernel, step.refused ? "!" : "",
 		step.anew ? "0" : "", step.off ? "-" : "",
-		options_by_default(o, step.kernel) ? "+" : "", line);
+		k && kernel_by_default(k) ? "+" : "", line);
 	free(line);
 }
 
@@ -345,11 +364,13 @@ char *guest_job(const struct scenario *s, const struct options *o)
 		else if (!i)
 			fprintf(f, "program %s\n", s->program);
 	}
-	/* the cold boot is never like those behind the steps */
+	/* the cold boot is never like those behind the steps, and the first of these may be
+	 * the only one that another kernel hands over to
+	 */
 	do {
 		snprintf(num, sizeof(num), "%u", gen);
 		job_step(f, num, s, o, gen);
-	} while (scenario_step(s, ++gen, &step));
+	} while (scenario_step(s, ++gen, &step) || must_refuse(s, o, gen));
 	job_step(f, "*", s, o, gen);
 	if (fclose(f))
 		abort();

@@ -81,7 +81,14 @@ struct candidate {
 	FILE *page;
 };
 
-static int run(char *const *argv, const char *out)
+/**
+ * run_and_wait() - run a program to its end
+ * @argv: its arguments, its file the first of them
+ * @out: where its output goes to
+ *
+ * Return: its exit status; -1 if it had none
+ */
+int run_and_wait(char *const *argv, const char *out)
 {
 	int fd, status;
 	pid_t pid = fork();
@@ -124,7 +131,7 @@ static bool open_packages(struct candidate *c, const char *const *deb, int nr)
 			complain("%s: %s", deb[i], strerror(errno));
 			return false;
 		}
-		if (run(argv, "/dev/null")) {
+		if (run_and_wait(argv, "/dev/null")) {
 			complain("%s: dpkg-deb cannot unpack it", deb[i]);
 			return false;
 		}
@@ -274,7 +281,7 @@ static int run_profile(struct candidate *c, char **more, int nr)
 	}
 	for (int i = 0; i < nr; i++)
 		argv[n++] = more[i];
-	status = run(argv, ktap);
+	status = run_and_wait(argv, ktap);
 	if (status != EX_PASS && status != EX_FAIL && status != EX_SKIP)
 		return conclude(c, CANNOT_BE_JUDGED, "the machines did not run");
 	root = results_load(results, &path);

@@ -21,6 +21,7 @@
 #define SAMPLES_MIN	20
 
 __asm__(".section .rodata\n"
+	".globl report_css, report_js\n"
 	"report_css:\n.incbin \"" REPORT_DIR "/report.css\"\n.byte 0\n"
 	"report_js:\n.incbin \"" REPORT_DIR "/report.js\"\n.byte 0\n"
 	".previous\n");
@@ -40,7 +41,12 @@ static long long integer_of(json_t *of, const char *key)
 	return json_integer_value(json_object_get(of, key));
 }
 
-static void put(FILE *f, const char *s)
+/**
+ * report_put() - write text as text, whatever is in it
+ * @f: the page
+ * @s: the text
+ */
+void report_put(FILE *f, const char *s)
 {
 	for (; *s; s++) {
 		switch (*s) {
@@ -67,7 +73,7 @@ static void put_fact(FILE *f, const char *name, const char *value)
 	if (!*value)
 		return;
 	fprintf(f, "<dt>%s</dt><dd>", name);
-	put(f, value);
+	report_put(f, value);
 	fputs("</dd>\n", f);
 }
 
@@ -110,7 +116,7 @@ static void put_head(FILE *f, json_t *root)
 	char text[256];
 
 	fputs("<header><h1>Kexec HandOver: ", f);
-	put(f, string_of(kernel, "release"));
+	report_put(f, string_of(kernel, "release"));
 	fprintf(f, "</h1>\n<p class=\"verdict %s\" id=\"verdict\">%s</p>\n<p>",
 		string_of(root, "verdict"), string_of(root, "verdict"));
 	for (size_t i = 0; i < STATES; i++)
@@ -143,31 +149,31 @@ static void put_failure(FILE *f, json_t *root, json_t *check)
 
 	fprintf(f, "<details open class=\"failure\"><summary><b class=\"%s\">%s</b> ",
 		string_of(check, "status"), string_of(check, "status"));
-	put(f, string_of(check, "scenario"));
+	report_put(f, string_of(check, "scenario"));
 	fprintf(f, ", generation %lld: ", integer_of(check, "generation"));
-	put(f, string_of(check, "test"));
+	report_put(f, string_of(check, "test"));
 	fputs("</summary>\n", f);
 	if (*string_of(check, "reason")) {
 		fputs("<p>", f);
-		put(f, string_of(check, "reason"));
+		report_put(f, string_of(check, "reason"));
 		fputs("</p>\n", f);
 	}
 	if (json_array_size(json_object_get(check, "evidence"))) {
 		fputs("<pre>", f);
 		json_array_foreach(json_object_get(check, "evidence"), i, line) {
-			put(f, json_string_value(line));
+			report_put(f, json_string_value(line));
 			fputc('\n', f);
 		}
 		fputs("</pre>\n", f);
 	}
 	if (*string_of(s, "console")) {
 		fputs("<p><a href=\"", f);
-		put(f, string_of(s, "console"));
+		report_put(f, string_of(s, "console"));
 		fputs("\">console</a></p>\n", f);
 	}
 	if (*string_of(s, "repeat")) {
 		fputs("<p>again:</p><pre>", f);
-		put(f, string_of(s, "repeat"));
+		report_put(f, string_of(s, "repeat"));
 		fputs("</pre>\n", f);
 	}
 	fputs("</details>\n", f);
@@ -216,11 +222,11 @@ static void put_known(FILE *f, json_t *root)
 		fputs("<p>None was seen.</p>\n", f);
 	json_object_foreach(issues, id, list) {
 		fputs("<details class=\"known\"><summary>", f);
-		put(f, id);
+		report_put(f, id);
 		fprintf(f, " (%zu)</summary>\n<ul>\n", json_array_size(list));
 		json_array_foreach(list, i, check) {
 			fputs("<li>", f);
-			put(f, json_string_value(check));
+			report_put(f, json_string_value(check));
 			fputs("</li>\n", f);
 		}
 		fputs("</ul></details>\n", f);
@@ -250,7 +256,7 @@ static void put_scenarios(FILE *f, json_t *root)
 				n[k] += is(check, states[k]);
 		}
 		fputs("<tr><th scope=\"row\">", f);
-		put(f, string_of(s, "name"));
+		report_put(f, string_of(s, "name"));
 		fprintf(f, "</th><td>%s</td><td class=\"n\">%lld of %lld</td>",
 			string_of(s, "status"), integer_of(s, "generations"),
 			integer_of(s, "generations_planned"));
@@ -334,7 +340,7 @@ static json_t *worst_of(json_t *root)
 static void put_change(FILE *f, const char *check, const char *was, const char *is)
 {
 	fputs("<tr class=\"changed\"><th scope=\"row\">", f);
-	put(f, check);
+	report_put(f, check);
 	fprintf(f, "</th><td class=\"%s\">%s</td><td class=\"%s\">%s</td></tr>\n", was, was, is,
 		is);
 }
@@ -391,7 +397,7 @@ static void put_series(FILE *f, const char *base, const char *of)
 			continue;
 		}
 		fputs("<tr class=\"moved\"><th scope=\"row\">", f);
-		put(f, string_of(row, "series"));
+		report_put(f, string_of(row, "series"));
 		fprintf(f, "</th><td class=\"%s\">%s</td><td class=\"n\">%+.2f</td>",
 			!strcmp(told, "worse") ? "FAIL" : !strcmp(told, "better") ? "PASS" : "SKIP",
 			told, json_number_value(json_object_get(row, "percent")));
@@ -417,10 +423,10 @@ static int put_base(FILE *f, json_t *root, const char *of, const char *base)
 	if (!old)
 		return -1;
 	fputs("<section id=\"base\"><h2>Compared with a base</h2>\n<p>Base: kernel ", f);
-	put(f, string_of(json_object_get(old, "kernel"), "release"));
+	report_put(f, string_of(json_object_get(old, "kernel"), "release"));
 	fprintf(f, ", <span class=\"%s\">%s</span>, ", string_of(old, "verdict"),
 		string_of(old, "verdict"));
-	put(f, string_of(old, "start_time"));
+	report_put(f, string_of(old, "start_time"));
 	fputs("</p>\n", f);
 	put_changes(f, old, root);
 	put_series(f, base, of);
@@ -525,7 +531,7 @@ static void put_maps(FILE *f, json_t *s)
 		if (!any)
 			continue;
 		fputs("<details open class=\"map\"><summary>", f);
-		put(f, string_of(s, "name"));
+		report_put(f, string_of(s, "name"));
 		fprintf(f, ", generation %lld</summary>\n", (long long)gen);
 		for (json_int_t node = 0; node <= nodes; node++) {
 			any = false;
@@ -657,7 +663,7 @@ static void put_slopes(FILE *f, json_t *root)
 		json_t *sum = json_object_get(m, "summary");
 
 		fputs("<tr><th scope=\"row\">", f);
-		put(f, key);
+		report_put(f, key);
 		fprintf(f, "</th><td class=\"n\">%.4f</td><td class=\"n\">%.4f</td>",
 			json_number_value(json_object_get(sum, "slope")),
 			json_number_value(json_object_get(sum, "error")));
@@ -743,7 +749,7 @@ static int put_page(FILE *f, json_t *root, const char *of, const char *base, con
 	int err;
 
 	fputs(page_head, f);
-	put(f, string_of(json_object_get(root, "kernel"), "release"));
+	report_put(f, string_of(json_object_get(root, "kernel"), "release"));
 	fprintf(f, ": %s</title>\n<style>\n", string_of(root, "verdict"));
 	fprintf(f, "%s</style></head>\n<body>\n", report_css);
 	put_head(f, root);

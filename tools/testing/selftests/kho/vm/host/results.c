@@ -313,9 +313,9 @@ static char *repeat(const struct scenario *s, const struct options *o,
 		argv[n++] = (char *)option[i][1];
 	}
 	for (int i = 0; i < ALSO_MAX && scenario_kernel(s, i, name, sizeof(name)); i++) {
-		const char *path = options_kernel(o, name);
+		const struct kernel *k = options_kernel(o, name);
 
-		snprintf(also[i], sizeof(also[i]), "%s=%s", name, path ? path : "IMAGE");
+		snprintf(also[i], sizeof(also[i]), "%s=%s", name, k ? k->path : "IMAGE");
 		argv[n++] = "--also";
 		argv[n++] = also[i];
 	}

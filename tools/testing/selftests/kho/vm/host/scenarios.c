@@ -383,47 +383,21 @@ bool scenario_kernel(const struct scenario *s, int n, char *name, size_t size)
 	return false;
 }
 
-/* where a kernel that is named stands among those beside the one under test; or -1 */
-static int also_find(const struct options *o, const char *name)
+/**
+ * options_kernel() - a kernel that a scenario names
+ * @o: what khotest was told
+ * @name: the name; empty for the kernel under test
+ *
+ * Return: what is known of it, or NULL if khotest was not told of one
+ */
+struct kernel *options_kernel(const struct options *o, const char *name)
 {
+	if (!*name)
+		return o->tested;
 	for (int i = 0; i < o->nr_also; i++)
 		if (!strcmp(o->also[i].name, name))
-			return i;
-	return -1;
-}
-
-/**
- * options_kernel() - the image of a kernel that a scenario names
- * @o: what khotest was told
- * @name: the name; empty for the kernel under test
- *
- * Return: its path, or NULL if khotest was not told of one
- */
-const char *options_kernel(const struct options *o, const char *name)
-{
-	int i;
-
-	if (!*name)
-		return o->kernel;
-	i = also_find(o, name);
-	return i < 0 ? NULL : o->also[i].path;
-}
-
-/**
- * options_config() - the configuration of a kernel that a scenario names
- * @o: what khotest was told
- * @name: the name; empty for the kernel under test
- *
- * Return: its text, or NULL if it is not known
- */
-const char *options_config(const struct options *o, const char *name)
-{
-	int i;
-
-	if (!*name)
-		return o->config;
-	i = also_find(o, name);
-	return i < 0 ? NULL : o->also[i].config;
+			return o->also[i].kernel;
+	return NULL;
 }
 
 /**
@@ -439,23 +413,6 @@ const char *options_module(const struct options *o, const char *name)
 		if (!strcmp(o->module[i].name, name))
 			return o->module[i].path;
 	return NULL;
-}
-
-/**
- * options_by_default() - has a kernel KHO on where its command line says nothing?
- * @o: what khotest was told
- * @name: the kernel's name; empty for the kernel under test
- *
- * Return: true if it is known to
- */
-bool options_by_default(const struct options *o, const char *name)
-{
-	int i;
-
-	if (!*name)
-		return o->by_default;
-	i = also_find(o, name);
-	return i < 0 ? false : o->also[i].by_default;
 }
 
 /**
