@@ -6,9 +6,13 @@
 #   make check       prove the suite itself
 #   make mutants     put defects into the kernel and see that each is noticed
 #   make debug       the in-kernel API on a kernel with KASAN, lockdep, kmemleak and more
+#   make matrix      which kernels hand over to which: the release before and the newest of
+#                    Debian's experimental, to the one under test and back
 #   make bench       what the suite costs, against a bare boot
 #   make             build the programs: build/khotest
 #
+# LINUX_OLD="package ..."  sources of old kernels of the matrix; LINUX_NEW= of new ones
+#                        (package/suite: of that suite)
 # KSRC=/path/to/linux    kernel source, instead of Debian's
 # LINUX_SOURCE=package   Debian's package of it (linux-source-7.3)
 # KERNEL=/path/bzImage   test this kernel and build none; KCONFIG=its .config
@@ -32,11 +36,12 @@ ifneq ($(guest),)
 PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-efi-aarch64
 endif
 provide := ARCH=$(ARCH) scripts/provide
+foreign := $(if $(guest),--programs $(B)/kselftest/kho --sysroot "$$($(provide) sysroot)")
 # what is for guests is said where it is for guests
 MAKEOVERRIDES :=
 unexport ARCH
 
-export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS
+export KSRC KERNEL KCONFIG LINUX_SOURCE LINUX_PREVIOUS LINUX_OLD LINUX_NEW
 ALSO := $(filter full,$(PROFILE))
 RESULTS ?= results/$(shell date +%Y%m%d-%H%M%S)
 selftests := tools/testing/selftests
@@ -81,7 +86,7 @@ run_tests:
 	@mkdir -p $(RESULTS)
 	@set --; $(if $(ALSO),while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < $(B)/also;) \
 	build/khotest run "$$@" --kernel "$$(cat $(B)/kernel)" $(if $(KCONFIG),--kconfig "$(KCONFIG)") \
-		$(if $(guest),--programs $(B)/kselftest/kho --sysroot "$$($(provide) sysroot)") $(if $(PROFILE),--profile $(PROFILE)) \
+		$(foreign) $(if $(PROFILE),--profile $(PROFILE)) \
 		$$(sed -n 's/^./--module &/p' $(B)/module) \
 		--results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
 
@@ -91,6 +96,12 @@ debug: kernel all
 	@set --; while read -r option value; do set -- "$$@" "--$$option" "$$value"; done < build/debug; \
 	build/khotest run "$$@" --kernel "$$(cat build/kernel)" --results $(RESULTS) \
 		conformance.debug conformance.model.debug stress.chains.debug > $(RESULTS)/ktap.log
+
+matrix: kernel all
+	@new=$$(mktemp $(B)/matrix.XXXXXX) && $(provide) matrix > $$new && mv $$new $(B)/matrix
+	@mkdir -p $(dir $(RESULTS))
+	@build/khotest matrix --results $(RESULTS) $(foreign) $$(sed -n 's/^old //p' $(B)/matrix) -- \
+		"$$(cat $(B)/kernel)$$(sed -n 's/^./,&/p' $(B)/module)" $$(sed -n 's/^new //p' $(B)/matrix)
 
 check:
 	@scripts/provide packages $(PACKAGES) $(CHECK_PACKAGES)
@@ -106,4 +117,4 @@ mutants: all kernel
 clean:
 	rm -rf build
 
-.PHONY: all packages ksrc kernel also run_tests debug check bench mutants clean
+.PHONY: all packages ksrc kernel also run_tests debug matrix check bench mutants clean

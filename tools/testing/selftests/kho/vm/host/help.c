@@ -89,6 +89,18 @@ static const struct command {
 		"  --results DIR         directory to make and to leave all in (qualification-TIME)\n",
 		qualify,
 	}, {
+		"matrix", "tell which kernels hand over to which",
+		"[option of run]... OLD[,PRODUCER]... -- NEW[,PRODUCER]...\n",
+		"Each old kernel hands over to each new one and back, in machines of QEMU.  Where\n"
+		"their ABIs differ the handover must be refused, and the boot go on.  PRODUCER is\n"
+		"kho_producer.ko, built for that kernel: without it the in-kernel interface is left\n"
+		"out.  The table comes on stdout, and is DIR/matrix.txt and DIR/matrix.html, with\n"
+		"each pair's own results beside it.\n"
+		"Exit status: 0 pass, 1 fail, 2 could not start, 4 nothing could run.\n",
+		"  --results DIR         directory to make and to leave all in (matrix-TIME); other\n"
+		"                        options are those of run that have a value\n",
+		matrix_run,
+	}, {
 		"list", "list scenarios, programs, or what is checked",
 		"[--coverage|--programs]\n",
 		"Prints each scenario with what it is.  It fails, with --coverage, if a promise is\n"
