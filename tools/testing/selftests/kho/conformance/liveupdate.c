@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,9 +43,13 @@
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define BATTERY	{ "kho_boot", "kho_debugfs", "kho_liveupdate" }
 
-/* entries in a page, behind a header of 16 bytes: abi/luo.h, abi/block.h */
-#define PER_BLOCK_SESSIONS	51
-#define PER_BLOCK_FILES		63
+/* what a block, which is a page, has beside its entries, and these: abi/block.h, abi/luo.h */
+#define BLOCK_HEADER	16
+#define SESSION_SIZE	80
+#define FILE_SIZE	64
+
+/* so many blocks full of them, in a plan: how many that is depends on the page's size */
+#define BLOCKS(n)	((n) * 1000000)
 
 KHO_SCENARIO(quick) = {
 	KHO_SCENARIO_HEAD,
@@ -107,9 +112,9 @@ KHO_SCENARIO(off_between) = {
 /**
  * struct plan - what a generation prepares
  * @kinds: a session with a memfd of each kind
- * @sessions: more sessions with one file each
+ * @sessions: more sessions with one file each; with BLOCKS(), see plan_of()
  * @closed: of these, how many are closed again, the first ones
- * @files: one session for each number that is not 0, with as many files
+ * @files: one session for each number that is not 0, with as many files; so
  * @failures: operations that fail, in between and at the end
  * @duplicate: a name that is refused, when all is there
  */
@@ -123,23 +128,22 @@ struct plan {
 };
 
 static const struct plan blocks_plan[] = {
-	{ .sessions = PER_BLOCK_SESSIONS - 1 },
-	{ .sessions = PER_BLOCK_SESSIONS },
-	{ .sessions = PER_BLOCK_SESSIONS + 1 },
-	{ .files = { PER_BLOCK_FILES - 1, PER_BLOCK_FILES, PER_BLOCK_FILES + 1 } },
-	{ .files = { 2 * PER_BLOCK_FILES - 1, 2 * PER_BLOCK_FILES,
-		     2 * PER_BLOCK_FILES + 1 } },
-	{ .sessions = 2 * PER_BLOCK_SESSIONS },
-	{ .sessions = 2 * PER_BLOCK_SESSIONS + 1 },
+	{ .sessions = BLOCKS(1) - 1 },
+	{ .sessions = BLOCKS(1) },
+	{ .sessions = BLOCKS(1) + 1 },
+	{ .files = { BLOCKS(1) - 1, BLOCKS(1), BLOCKS(1) + 1 } },
+	{ .files = { BLOCKS(2) - 1, BLOCKS(2), BLOCKS(2) + 1 } },
+	{ .sessions = BLOCKS(2) },
+	{ .sessions = BLOCKS(2) + 1 },
 	/* grown beyond a block and shrunk again, from the front */
-	{ .sessions = PER_BLOCK_SESSIONS + 1, .closed = 1 },
-	{ .files = { PER_BLOCK_FILES - 1, PER_BLOCK_FILES, PER_BLOCK_FILES + 1 },
+	{ .sessions = BLOCKS(1) + 1, .closed = 1 },
+	{ .files = { BLOCKS(1) - 1, BLOCKS(1), BLOCKS(1) + 1 },
 	  .failures = true },
 	/* nothing at all */
 	{ },
 	/* a name that is refused, where the block has room and where it had none */
-	{ .sessions = PER_BLOCK_SESSIONS - 1, .duplicate = true },
-	{ .sessions = PER_BLOCK_SESSIONS + 1, .duplicate = true },
+	{ .sessions = BLOCKS(1) - 1, .duplicate = true },
+	{ .sessions = BLOCKS(1) + 1, .duplicate = true },
 	/* one, and no more */
 	{ .sessions = 1 },
 };
@@ -150,7 +154,7 @@ static const struct plan kinds_plan[] = {
 };
 
 static const struct plan duplicate_plan = {
-	.sessions = PER_BLOCK_SESSIONS, .duplicate = true,
+	.sessions = BLOCKS(1), .duplicate = true,
 };
 
 static const struct plan off_plan = { .kinds = true, .sessions = 1 };
@@ -160,7 +164,7 @@ static bool is(const char *scenario)
 	return !strcmp(kho_scenario_name(), scenario);
 }
 
-static const struct plan *plan_of(int generation)
+static const struct plan *plan_in_blocks(int generation)
 {
 	if (is("conformance.liveupdate.blocks"))
 		return &blocks_plan[generation % ARRAY_SIZE(blocks_plan)];
@@ -169,6 +173,27 @@ static const struct plan *plan_of(int generation)
 	if (is("conformance.liveupdate.off"))
 		return &off_plan;
 	return &kinds_plan[generation % ARRAY_SIZE(kinds_plan)];
+}
+
+static int count_of(int n, size_t entry)
+{
+	int blocks = (n + BLOCKS(1) / 2) / BLOCKS(1);
+
+	return n + blocks * ((int)((PAGE - BLOCK_HEADER) / entry) - BLOCKS(1));
+}
+
+/* what it is on this kernel; valid until the next call but three */
+static const struct plan *plan_of(int generation)
+{
+	static struct plan plans[4];
+	static unsigned int n;
+	struct plan *p = &plans[n++ % ARRAY_SIZE(plans)];
+
+	*p = *plan_in_blocks(generation);
+	p->sessions = count_of(p->sessions, SESSION_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(p->files); i++)
+		p->files[i] = count_of(p->files[i], FILE_SIZE);
+	return p;
 }
 
 /* live update as a generation's command line and KHO have it */
@@ -536,14 +561,26 @@ static void prepare_kinds(int dev, int gen)
 		return;
 }
 
+/* each session is an open file */
+static int many_files(void)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most))
+		return -1;
+	most.rlim_cur = most.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &most);
+}
+
 static void prepare(int gen)
 {
 	const struct plan *p = plan_of(gen);
 	int dev = device(), fd, err, n, first = -1;
-	int open_now[2 * PER_BLOCK_SESSIONS + 2];
+	int *open_now = calloc(p->sessions + 1, sizeof(*open_now));
 	char name[64];
 
-	if (no(dev >= 0, DEVICE ": %s", strerror(-dev)))
+	if (no(dev >= 0, DEVICE ": %s", strerror(-dev)) ||
+	    no(open_now && !many_files(), "many files: %s", strerror(errno)))
 		return;
 	if (p->kinds)
 		prepare_kinds(dev, gen);
@@ -568,7 +605,7 @@ static void prepare(int gen)
 		if (no(n >= 0, "%s: %s", name, strerror(-n)))
 			return;
 		for (int i = 0; i < p->files[j] && !*wrong; i++) {
-			fd = patterned(PAGE, 9000 + 1000 * j + i);
+			fd = patterned(PAGE, 10000 * (j + 1) + i);
 			err = preserve(n, fd, 5000 + i);
 			if (no(!err, "%s: number %d: %s", name, i, strerror(-err)))
 				return;
@@ -594,6 +631,7 @@ static void prepare(int gen)
 		if (no(err == -EEXIST, "the same name twice: %s", strerror(-err)))
 			return;
 	}
+	free(open_now);
 	close(dev);
 }
 
@@ -1361,7 +1399,7 @@ KHO_TEST_WHERE(l13, each_file_came, nothing_came())
 			int fd = retrieve(s, 5000 + i);
 
 			snprintf(what, sizeof(what), "%s, number %d", name, i);
-			check_page(_metadata, fd, what, 9000 + 1000 * j + i);
+			check_page(_metadata, fd, what, 10000 * (j + 1) + i);
 			close(fd);
 		}
 		EXPECT_EQ(-ENOENT, retrieve(s, 5000 + p->files[j]));
