@@ -6,6 +6,7 @@
 #   make check       prove the suite itself
 #   make mutants     put defects into the kernel and see that each is noticed
 #   make debug       the in-kernel API on a kernel with KASAN, lockdep, kmemleak and more
+#   make kind        a kernel of another kind: KIND=rt, clang, nodebugfs, default, deferred, debug
 #   make matrix      which kernels hand over to which: the release before and the newest of
 #                    Debian's experimental, to the one under test and back
 #   make bench       what the suite costs, against a bare boot
@@ -97,6 +98,12 @@ debug: kernel all
 	build/khotest run "$$@" --kernel "$$(cat build/kernel)" --results $(RESULTS) \
 		conformance.debug conformance.model.debug stress.chains.debug > $(RESULTS)/ktap.log
 
+kind: all
+	@new=$$(mktemp $(B)/kind.XXXXXX) && $(provide) kind $(KIND) > $$new && mv $$new $(B)/kind
+	@mkdir -p $(RESULTS)
+	@build/khotest run --kernel "$$(sed -n 1p $(B)/kind)" --module "$$(sed -n 2p $(B)/kind)" $(foreign) \
+		--profile $(or $(PROFILE),quick) --results $(RESULTS) $(SCENARIOS) > $(RESULTS)/ktap.log
+
 matrix: kernel all
 	@new=$$(mktemp $(B)/matrix.XXXXXX) && $(provide) matrix > $$new && mv $$new $(B)/matrix
 	@mkdir -p $(dir $(RESULTS))
@@ -117,4 +124,4 @@ mutants: all kernel
 clean:
 	rm -rf build
 
-.PHONY: all packages ksrc kernel also run_tests debug matrix check bench mutants clean
+.PHONY: all packages ksrc kernel also run_tests debug kind matrix check bench mutants clean
