@@ -987,6 +987,42 @@ TEST(another_abi_must_be_refused)
 	free(job);
 }
 
+TEST(scratch_is_called_as_the_kernel_calls_it)
+{
+	static const struct {
+		const char *release, *name;
+	} in[] = {
+		{ "7.2.12", "kho_scratch" }, { "7.3", "kho_scratch" }, { "7.4-rc1", "kho_bootmem" },
+		{ "7.10.1", "kho_bootmem" }, { "8.0", "kho_bootmem" }, { "6.19.4", "kho_scratch" },
+		{ "", "kho_scratch" }, { "next", "kho_scratch" },
+	};
+	static struct kernel tested = { .release = "7.4.0" }, previous = { .release = "7.3.4" };
+	struct options o = {
+		.tested = &tested, .nr_also = 1, .accel = "tcg",
+		.also = { { .name = "previous", .kernel = &previous } },
+		.append = "xkho_scratch=2 kho_scratch",
+	};
+	struct scenario s = { .decl = {
+		.name = "a.b", .cmdline = "kho=on kho_scratch=1%",
+		.steps = "boot@previous\nkexec kho_scratch=8M,8M,8M\n",
+	} };
+	char *line;
+
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+		EXPECT_STREQ(in[i].name, kho_scratch_param(in[i].release)) {
+			TH_LOG("%s", in[i].release);
+		}
+	}
+	ASSERT_TRUE(qemu_choose("x86_64"));
+	line = guest_cmdline(&s, &o, 0);
+	EXPECT_NE(NULL, strstr(line, " kho=on kho_scratch=1% xkho_scratch=2 kho_scratch"));
+	free(line);
+	line = guest_cmdline(&s, &o, 1);
+	EXPECT_NE(NULL, strstr(line, " kho=on kho_bootmem=1% kho_bootmem=8M,8M,8M "));
+	EXPECT_NE(NULL, strstr(line, " xkho_scratch=2 kho_scratch"));
+	free(line);
+}
+
 /* the ABI as an image of arm64 has it, which is not packed */
 TEST(abi_of_an_image)
 {
@@ -1055,6 +1091,9 @@ TEST(scratch_as_asked_for)
 	EXPECT_EQ(2048, s.size[1]);
 	EXPECT_EQ(3, s.size[2]);
 	EXPECT_FALSE(kho_scratch_asked("kho=on kho_scratch", &s));
+	/* of a kernel that calls it otherwise */
+	EXPECT_TRUE(kho_scratch_asked("kho=on kho_bootmem=6%", &s));
+	EXPECT_EQ(6, s.scale);
 }
 
 TEST(reservations_as_asked_for)

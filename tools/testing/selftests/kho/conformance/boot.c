@@ -227,15 +227,17 @@ KHO_TEST_WHERE(log2, handover_is_announced, not_here())
 
 KHO_TEST_WHERE(s2, malformed_is_logged, not_here())
 {
+	const char *param = kho_scratch_param(NULL);
 	struct kho_sizes s;
 	char val[256];
 	int n = 0;
 
-	for (int i = 0; !kho_cmdline_get(NULL, "kho_scratch", i, val, sizeof(val)); i++) {
+	for (int i = 0; !kho_cmdline_get(NULL, param, i, val, sizeof(val)); i++) {
 		kho_scratch_parse(val, &s);
 		n += !s.valid;
 	}
-	EXPECT_EQ(n, kho_klog_find("Malformed early option 'kho_scratch'", NULL, 0));
+	snprintf(val, sizeof(val), "Malformed early option '%s'", param);
+	EXPECT_EQ(n, has(val));
 }
 
 KHO_CHECKS(s5, accepted_is_logged);
@@ -244,6 +246,7 @@ KHO_CHECKS(s19, accepted_is_logged);
 KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 {
 	int fd = kho_klog_open(true), n, seen = 0, at = 0;
+	const char *param = kho_scratch_param(NULL);
 	char line[1024], val[256], want[128];
 
 	ASSERT_LE(0, fd);
@@ -254,8 +257,7 @@ KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 			break;
 		if (n < 0 || strncmp(line, "KHO: scratch ", 13))
 			continue;
-		while (!s.valid && !kho_cmdline_get(NULL, "kho_scratch", at++, val,
-						    sizeof(val)))
+		while (!s.valid && !kho_cmdline_get(NULL, param, at++, val, sizeof(val)))
 			kho_scratch_parse(val, &s);
 		*want = '\0';
 		if (s.valid && s.scaled)
@@ -269,7 +271,7 @@ KHO_TEST_WHERE(s4, accepted_is_logged, not_here())
 		seen++;
 	}
 	close(fd);
-	for (int i = at; !kho_cmdline_get(NULL, "kho_scratch", i, val, sizeof(val)); i++) {
+	for (int i = at; !kho_cmdline_get(NULL, param, i, val, sizeof(val)); i++) {
 		struct kho_sizes s;
 
 		kho_scratch_parse(val, &s);

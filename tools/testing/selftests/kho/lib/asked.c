@@ -3,8 +3,11 @@
  * asked.c - reserve_mem= and kho_scratch= as a command line asks for them
  */
 #include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "asked.h"
 
@@ -122,6 +125,51 @@ void kho_scratch_parse(const char *val, struct kho_sizes *sizes)
 	sizes->valid = sizes->size[0] + sizes->size[1] + sizes->size[2];
 }
 
+/* what sizes scratch, and from which kernel on (kernel-parameters.txt); the first is what
+ * scenarios call it
+ */
+static const struct {
+	unsigned int since[2];
+	const char *name;
+} scratch_params[] = {
+	{ { 0, 0 }, "kho_scratch" },
+	{ { 7, 4 }, "kho_bootmem" },
+};
+
+/**
+ * kho_scratch_param() - what the parameter that sizes scratch is called
+ * @release: of a kernel, as uname -r has it; NULL for the one that runs
+ *
+ * Return: its name; where the release is none, the first that it had
+ */
+const char *kho_scratch_param(const char *release)
+{
+	const char *name = scratch_params[0].name;
+	unsigned int is[2];
+	struct utsname u;
+
+	if (!release && !uname(&u))
+		release = u.release;
+	if (!release || sscanf(release, "%u.%u", &is[0], &is[1]) != 2)
+		return name;
+	for (size_t i = 1; i < ARRAY_SIZE(scratch_params); i++) {
+		const unsigned int *since = scratch_params[i].since;
+
+		if (is[0] > since[0] || (is[0] == since[0] && is[1] >= since[1]))
+			name = scratch_params[i].name;
+	}
+	return name;
+}
+
+/* a line calls it as the kernel does that the line is for */
+static const char *param_on(const char *cmdline)
+{
+	for (size_t i = 0; cmdline && i < ARRAY_SIZE(scratch_params); i++)
+		if (kho_cmdline_get(cmdline, scratch_params[i].name, 0, NULL, 0) != -ENOENT)
+			return scratch_params[i].name;
+	return kho_scratch_param(NULL);
+}
+
 /**
  * kho_scratch_asked() - the sizes of scratch that a command line asks for
  * @cmdline: the line; NULL for that of the running kernel
@@ -131,12 +179,12 @@ void kho_scratch_parse(const char *val, struct kho_sizes *sizes)
  */
 bool kho_scratch_asked(const char *cmdline, struct kho_sizes *sizes)
 {
+	const char *param = param_on(cmdline);
 	struct kho_sizes one;
 	bool any = false;
 	char val[256];
 
-	for (unsigned int i = 0; !kho_cmdline_get(cmdline, "kho_scratch", i, val,
-						  sizeof(val)); i++) {
+	for (unsigned int i = 0; !kho_cmdline_get(cmdline, param, i, val, sizeof(val)); i++) {
 		kho_scratch_parse(val, &one);
 		if (!one.valid)
 			continue;

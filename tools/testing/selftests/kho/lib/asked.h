@@ -53,6 +53,7 @@ struct kho_sizes {
 int kho_reserve_asked(const char *cmdline, struct kho_asked *asked,
 		      struct kho_refused *refused);
 
+const char *kho_scratch_param(const char *release);
 void kho_scratch_parse(const char *val, struct kho_sizes *sizes);
 bool kho_scratch_asked(const char *cmdline, struct kho_sizes *sizes);
 

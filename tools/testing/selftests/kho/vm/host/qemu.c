@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/asked.h"
 #include "host.h"
 
 /* what the console shows, and what keeps the machine the same from run to run */
@@ -260,6 +261,32 @@ static unsigned int counter_mhz(const struct kho_scenario *d __maybe_unused)
 	return mhz;
 }
 
+/* scenarios call it by its first name, a kernel by its own */
+static char *rename_scratch(char *line, const char *name)
+{
+	const char *first = kho_scratch_param("");
+	size_t len = strlen(first), size;
+	char *p = line, *at, *buf;
+	FILE *f;
+
+	if (!strcmp(name, first))
+		return line;
+	f = open_memstream(&buf, &size);
+	if (!f)
+		abort();
+	while ((at = strstr(p, first))) {
+		bool is = (at == line || at[-1] == ' ') && at[len] == '=';
+
+		fprintf(f, "%.*s%s", (int)(at - p), p, is ? name : first);
+		p = at + len;
+	}
+	fputs(p, f);
+	if (fclose(f))
+		abort();
+	free(line);
+	return buf;
+}
+
 /**
  * guest_cmdline() - the kernel command line of a generation
  * @s: the scenario
@@ -272,6 +299,7 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 		    unsigned int gen)
 {
 	unsigned int mhz = strcmp(o->accel, "tcg") ? 0 : counter_mhz(&s->decl);
+	const struct kernel *k;
 	struct kho_step step;
 	char *line, *end, counter[32] = "";
 	int len;
@@ -302,7 +330,8 @@ char *guest_cmdline(const struct scenario *s, const struct options *o,
 	while (end > line && end[-1] == ' ')
 		end--;
 	*end = '\0';
-	return line;
+	k = options_kernel(o, step.kernel);
+	return k ? rename_scratch(line, kho_scratch_param(k->release)) : line;
 }
 
 /* one kernel hands over to another that has another ABI: a tree of another version */
