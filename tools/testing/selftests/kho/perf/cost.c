@@ -150,26 +150,28 @@ KHO_TEST_WHERE(p1, pages, not_here())
 
 	/* the page allocator has no more in one piece */
 	for (int pages = 64; pages <= 1024; pages *= 2) {
+		u64 t, best = ~0ULL, best_back = ~0ULL;
 		char of[32], name[32];
-		u64 t;
 
 		snprintf(of, sizeof(of), "pages %d", pages);
 		snprintf(name, sizeof(name), "run.%d", pages);
 		perf_point(&run, pages, preserved(_metadata, name, of));
 		ASSERT_EQ(0, producer("new each pages %d", pages));
-		/* where the map has its leaves already */
-		for (int round = 0; round < 2; round++) {
+		/* where the map has its leaves already; a timer's tick is in one of them at most */
+		for (int round = 0; round < 4; round++) {
 			t = perf_now();
 			ASSERT_EQ(0, producer("each each preserve"));
 			t = perf_now() - t;
-			if (round)
-				perf_point(&each, pages, t);
+			if (round && t < best)
+				best = t;
 			t = perf_now();
 			ASSERT_EQ(0, producer("each each unpreserve"));
 			t = perf_now() - t;
-			if (round)
-				perf_point(&back, pages, t);
+			if (round && t < best_back)
+				best_back = t;
 		}
+		perf_point(&each, pages, best);
+		perf_point(&back, pages, best_back);
 		ASSERT_EQ(0, producer("put each"));
 	}
 	expect_order(_metadata, &run, 0);

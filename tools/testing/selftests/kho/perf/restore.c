@@ -153,8 +153,8 @@ static u64 logged(const char *text, char *line, size_t size)
 /**
  * struct moments - when this kernel was where, by the processor's counter
  * @clock: the kernel began to count time, not long after it had been entered
- * @memory: its memory management was up and the console came; what was handed over is
- *	reserved and the preserved-memory map walked by then
+ * @memory: its allocators were up (mm_core_init()); what was handed over is reserved and
+ *	the preserved-memory map walked by then
  * @initcalls: all CPUs were up, and initcalls began
  * @init: it started init
  */
@@ -181,7 +181,7 @@ static bool moments(struct moments *m)
 	init = logged("Run /init as init process", line, sizeof(line));
 	if (logged("sched_clock: Marking stable", line, sizeof(line)))
 		sscanf(line, "sched_clock: Marking stable (%*d, %*d)->(%*d, %lld)", &ahead);
-	memory = logged("printk: console [", line, sizeof(line));
+	memory = logged("SLUB: HWalign=", line, sizeof(line));
 	initcalls = logged("devtmpfs: initialized", line, sizeof(line));
 	m->init = now - (u64)((double)(at - init) / tick * 1e9);
 	m->clock = now - (u64)((double)(at - ahead) / tick * 1e9);

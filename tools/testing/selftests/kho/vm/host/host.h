@@ -211,6 +211,7 @@ int kernel_open(const char *path, const char *kconfig, struct kernel *k,
 bool kernel_has(const struct kernel *k, const char *option);
 bool kernel_lacks(const struct kernel *k, const char *option);
 bool kernel_by_default(const struct kernel *k);
+unsigned int kernel_block_mib(const struct kernel *k);
 const char *kernel_abi(struct kernel *k);
 
 /* initramfs.c */

@@ -409,6 +409,21 @@ const char *kernel_abi(struct kernel *k)
 }
 
 /**
+ * kernel_block_mib() - the largest block of a kernel's page allocator
+ * @k: the kernel
+ *
+ * Scratch is aligned to it (kexec_handover.c, SCRATCH_ALIGNMENT_BYTES).
+ *
+ * Return: MiB, as the size of its pages makes it (arch/arm64/Kconfig,
+ * ARCH_FORCE_MAX_ORDER); that of 4 KiB where it is not known
+ */
+unsigned int kernel_block_mib(const struct kernel *k)
+{
+	return kernel_has(k, "CONFIG_ARM64_64K_PAGES") ? 512 :
+	       kernel_has(k, "CONFIG_ARM64_16K_PAGES") ? 32 : 4;
+}
+
+/**
  * kernel_has() - is a kernel known to be built with an option?
  * @k: the kernel
  * @option: "CONFIG_..."

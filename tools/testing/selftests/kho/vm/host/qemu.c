@@ -425,6 +425,25 @@ static void __printf(2, 3) arg(struct args *a, const char *fmt, ...)
 	a->v[a->n] = NULL;
 }
 
+/*
+ * Scenarios have memory for scratch in blocks of 4 MiB.  Where blocks are larger there are
+ * three regions on the first node and one on each other, which can begin anywhere.
+ */
+static unsigned int more_memory(const struct options *o, unsigned int node)
+{
+	unsigned int block = kernel_block_mib(o->tested);
+
+	return block == 4 ? 0 : (node ? 2 : 3) * block;
+}
+
+static unsigned int memory_of(const struct scenario *s, const struct options *o,
+			      unsigned int node)
+{
+	unsigned int mib = s->decl.node[node].memory_mib;
+
+	return mib ? mib + more_memory(o, node) : 0;
+}
+
 /**
  * qemu_argv() - the command that starts a scenario's machine
  * @s: the scenario
@@ -450,7 +469,9 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 	if (d->nr_nodes) {
 		mem = 0;
 		for (u32 i = 0; i < d->nr_nodes; i++)
-			mem += d->node[i].memory_mib;
+			mem += memory_of(s, o, i);
+	} else {
+		mem += more_memory(o, 0);
 	}
 	arg(&a, "%s", arch->qemu);
 	arg(&a, "-nodefaults");
@@ -490,7 +511,7 @@ char **qemu_argv(const struct scenario *s, const struct options *o,
 		if (n->memory_mib) {
 			arg(&a, "-object");
 			arg(&a, "memory-backend-ram,id=mem%u,size=%uM", i,
-			    n->memory_mib);
+			    memory_of(s, o, i));
 			snprintf(of_mem, sizeof(of_mem), ",memdev=mem%u", i);
 		}
 		if (n->cpus)
