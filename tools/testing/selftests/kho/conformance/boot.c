@@ -343,6 +343,8 @@ KHO_TEST_WHERE(kx2, kernel_is_in_scratch, not_here())
 
 	if (!boot()->on || !boot()->handed_over)
 		SKIP(return, "not a handover into a kernel with KHO on");
+	if (kho_no_debugfs())
+		SKIP(return, "%s", kho_no_debugfs());
 	ASSERT_TRUE(read_parts(part));
 	n = kho_scratch_read(KHO_DEBUGFS "/out", r, KHO_REGIONS_MAX);
 	ASSERT_LT(0, n);
@@ -462,7 +464,7 @@ KHO_TEST_WHERE(h1, setup_data_payload, no_setup_data())
 	EXPECT_TRUE(kho_in_ram(d.fdt_addr, d.fdt_size));
 	EXPECT_TRUE(kho_in_ram(d.scratch_addr, d.scratch_size));
 	EXPECT_EQ(0, d.scratch_size % 16);
-	if (boot()->on && boot()->handed_over) {
+	if (boot()->on && boot()->handed_over && !kho_no_debugfs()) {
 		static struct kho_region r[KHO_REGIONS_MAX];
 		int n = kho_scratch_read(KHO_DEBUGFS "/out", r, KHO_REGIONS_MAX);
 

@@ -166,10 +166,10 @@ KHO_SCENARIO(small_node) = {
 	KHO_SCENARIO_HEAD,
 	.name = "conformance.small_node",
 	.summary = "a node smaller than its scratch",
-	.nr_nodes = 2, .node = { { 512, 1 }, { 96, 1 } },
+	.nr_nodes = 2, .node = { { 512, 1 }, { 160, 1 } },
 	.programs = CONTRACT,
 	.steps =
-		"boot- kho=on kho_scratch=8M,64M,128M\n"
+		"boot- kho=on kho_scratch=8M,64M,192M\n"
 		"kexec kho=on kho_scratch=8M,64M,32M\n"
 		"kexec kho=on\n",
 };
@@ -210,7 +210,7 @@ static u64 block;
 
 static const char *no_generation(void)
 {
-	return kho_why_not() ?: kho_handed_over() < 0 ?
+	return kho_no_debugfs() ?: kho_handed_over() < 0 ?
 	       "not in a machine of khotest: not known how this kernel was booted" : NULL;
 }
 

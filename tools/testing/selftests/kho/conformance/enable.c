@@ -35,12 +35,12 @@ KHO_SCENARIO(walk) = {
 		"kexec kho=off kho=on kho=x\n"
 		"kexec kho=y\n"
 		"kexec kho=1\n"
-		"kexec_load kho=ON\n"
 		"kexec kho=true\n"
 		"kexec kho=oN kho=kho\n"
 		"kexec kho=yellow\n"
 		"kexec kho=0n\n"
-		"kexec kho=N\n",
+		"kexec kho=N\n"
+		"kexec_load kho=ON\n",
 };
 
 KHO_SCENARIO(scratch) = {

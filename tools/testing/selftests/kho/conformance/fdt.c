@@ -56,7 +56,7 @@ static int count(void)
 
 static const char *no_handover(void)
 {
-	return kho_why_not() ?: handed_over() ? NULL :
+	return kho_no_debugfs() ?: handed_over() ? NULL :
 	       "cold boot: nothing was handed over";
 }
 
@@ -170,7 +170,7 @@ static void subtrees_agree(struct __test_metadata *_metadata, const char *dir)
 /* one failure is told once: D9 is about the tree that cannot be read */
 static const char *no_out_fdt(void)
 {
-	const char *why = kho_why_not();
+	const char *why = kho_no_debugfs();
 	struct kho_blob b;
 
 	if (why)
@@ -561,7 +561,7 @@ KHO_TEST_WHERE(h2, chosen_is_tree_and_regions, no_given_tree())
 	EXPECT_TRUE(kho_in_ram(fdt.addr, fdt.size));
 	EXPECT_TRUE(kho_in_ram(array.addr, array.size));
 	EXPECT_EQ(0, array.size % 16);
-	if (kho_why_not() || !handed_over())
+	if (kho_no_debugfs() || !handed_over())
 		return;
 	n = kho_scratch_read(OUT, r, KHO_REGIONS_MAX);
 	EXPECT_EQ(16 * n, array.size);

@@ -88,11 +88,11 @@ static inline int kho_test_run(int argc, char **argv)
  *	compile
  * @name: of the check
  *
- * Followed by the body.  It is skipped with the reason where KHO cannot be
- * looked at, and a line in the kernel log that reports a failure of the kernel
+ * Followed by the body.  It is skipped with the reason where KHO's debugfs interface
+ * cannot be looked at, and a line in the kernel log that reports a failure of the kernel
  * while it runs makes it fail.
  */
-#define KHO_TEST(id, name)	KHO_TEST_WHERE(id, name, kho_why_not())
+#define KHO_TEST(id, name)	KHO_TEST_WHERE(id, name, kho_no_debugfs())
 
 /**
  * KHO_TEST_WHERE() - a check with its own idea of where it makes sense

@@ -37,8 +37,8 @@ static inline const char *closed(void)
 {
 	static char why[128];
 
-	if (kho_why_not())
-		return kho_why_not();
+	if (kho_no_debugfs())
+		return kho_no_debugfs();
 	if (no_live == -ENOENT || no_live == -EPERM)
 		snprintf(why, sizeof(why), "%s: %s: the kernel lets nobody look", not_found,
 			 strerror(-no_live));

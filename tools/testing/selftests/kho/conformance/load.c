@@ -204,7 +204,7 @@ static int load_and_tell(int fd_initrd, const char *cmdline, unsigned long flags
 }
 
 KHO_CHECKS(s22, segments_are_in_scratch);
-KHO_TEST_WHERE(kx2, segments_are_in_scratch, not_if_small())
+KHO_TEST_WHERE(kx2, segments_are_in_scratch, not_if_small() ?: kho_no_debugfs())
 {
 	int n = kho_scratch_read(OUT, scratch, KHO_REGIONS_MAX);
 	int log = kho_klog_open(false), fd = initrd(5 << 20);
@@ -253,7 +253,7 @@ KHO_TEST_WHERE(kx5, crash_image_is_elsewhere, not_if_small())
 	close(log);
 }
 
-KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here())
+KHO_TEST_WHERE(kx3, no_room_in_scratch, not_here() ?: kho_no_debugfs())
 {
 	struct kho_blob before;
 	u64 max = 0;

@@ -188,7 +188,7 @@ static const char *not_here(void)
 {
 	return kho_generation() < 0 ?
 	       "not in a machine of khotest: nobody wrote into the reservations" :
-	       kho_why_not();
+	       kho_no_debugfs();
 }
 
 static const char *none_asked(void)

@@ -426,6 +426,18 @@ const char *kho_why_not(void)
 }
 
 /**
+ * kho_no_debugfs() - why KHO's debugfs interface cannot be looked at here
+ *
+ * Return: NULL if it can be, else the reason in words: those of kho_why_not(), and that the
+ * kernel is built without, which is no fault of it
+ */
+const char *kho_no_debugfs(void)
+{
+	return kho_why_not() ?: kho_config("CONFIG_KEXEC_HANDOVER_DEBUGFS") ? NULL :
+	       "the kernel is built without CONFIG_KEXEC_HANDOVER_DEBUGFS";
+}
+
+/**
  * kho_own_test() - does the kernel's own test of KHO run?
  *
  * lib/test_kho.c, built in and not switched off by initcall_blacklist=.

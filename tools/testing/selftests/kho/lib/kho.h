@@ -64,6 +64,7 @@ int kho_cmdline_bool(const char *cmdline, const char *key);
 int kho_cmdline_enabled(const char *cmdline);
 const char *kho_unknown(void);
 const char *kho_why_not(void);
+const char *kho_no_debugfs(void);
 bool kho_own_test(void);
 int kho_config(const char *option);
 int kho_state_save(const char *name, const void *data, size_t len);

@@ -75,7 +75,7 @@ static struct kho_problems problems;
 static const char *not_here(void)
 {
 	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
-	       kho_why_not();
+	       kho_no_debugfs();
 }
 
 /* whoever lets the suite use a machine asks for the reservations itself, or not */

@@ -863,7 +863,7 @@ static const char *not_here(void)
 {
 	return kho_generation() < 0 ?
 	       "not in a machine of khotest: this takes all memory" :
-	       kho_why_not();
+	       kho_no_debugfs();
 }
 
 static const char *not_filled(void)
