@@ -104,7 +104,7 @@ int kho_klog_ask(const char *function)
 
 /*
  * A warning that was asked for begins, names its place, and tells how it came there; who
- * kills for want of memory has words of its own.
+ * kills for want of memory has words of its own, and so has who may not.
  */
 static bool was_asked(const struct kho_klog_ear *ear, const char *line, const char *msg)
 {
@@ -113,6 +113,7 @@ static bool was_asked(const struct kho_klog_ear *ear, const char *line, const ch
 			       !strncmp(msg, "Call Trace:", 11) ||
 			       (!strcmp(ear->asked, "oom_kill_process") &&
 				(strstr(msg, "invoked oom-killer") ||
+				 strstr(msg, "page allocation failure:") ||
 				 !strncmp(msg, "Out of memory: Killed process ", 30))));
 }
 

@@ -415,16 +415,25 @@ static double phase_slope(size_t i, s64 value, int gen, int every, double *error
 	return phases.d[i] / n / every;
 }
 
+/* bytes of a file that the loader handed over; none if there is no such file */
+static s64 came_with(const char *file)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/firmware/%s", file);
+	return stat(path, &st) ? 0 : st.st_size;
+}
+
 static int measure(s64 *v)
 {
 	static const char * const key[SERIES] = {
 		[2] = "CmaTotal", [4] = "SUnreclaim", [5] = "VmallocUsed", [6] = "CmaFree",
 	};
 	long page = sysconf(_SC_PAGESIZE);
-	s64 initramfs = 0;
+	s64 own = 0;
 	struct kho_blob b;
 	struct timespec t;
-	struct stat st;
 	u64 kib = 0;
 	int err;
 
@@ -434,12 +443,13 @@ static int measure(s64 *v)
 	if (err)
 		return err;
 	/* how large the initramfs is that the kernel keeps is our own doing */
-	if (!stat("/sys/firmware/initrd", &st))
-		initramfs = (st.st_size + page - 1) / page;
-	v[1] = kho_lines_sum(b.data, "managed ") + initramfs;
+	own += (came_with("initrd") + page - 1) / page;
+	/* the device tree has a test of its own */
+	own += (came_with("fdt") + page - 1) / page;
+	v[1] = kho_lines_sum(b.data, "managed ") + own;
 	/* what never became the page allocator's */
 	v[0] = kho_lines_sum(b.data, "present ") - v[1];
-	v[3] = kho_free_pages() + initramfs;
+	v[3] = kho_free_pages() + own;
 	kho_blob_free(&b);
 	/* what can be dropped is nobody's; of files there are none but in memory */
 	err = kho_meminfo("SReclaimable", &kib);
@@ -552,6 +562,42 @@ KHO_TEST_WHERE(r12, nothing_creeps, not_here())
 	ASSERT_EQ(0, kho_state_save("levels", levels, sizeof(levels)));
 	if (every)
 		ASSERT_EQ(0, kho_state_save("phases", &phases, sizeof(phases)));
+}
+
+/*
+ * A kernel of kexec_file_load() gets the device tree of who loaded it, changed.  What is
+ * taken out of it and put in again has to leave it as large as it was.
+ */
+KHO_TEST_WHERE(r12, device_tree_keeps_its_size, not_here())
+{
+	struct {
+		s64 size;
+		struct utsname u;
+	} now, *was;
+	int gen = kho_generation();
+	struct kho_blob b;
+
+	if (!came_with("fdt"))
+		SKIP(return, "no device tree here");
+	memset(&now, 0, sizeof(now));
+	ASSERT_EQ(0, uname(&now.u));
+	/* the command line is the scenario's, and its end is that of a word */
+	now.size = came_with("fdt") - (came_with("devicetree/base/chosen/bootargs") + 3) / 4 * 4;
+	printf("# kho: value name=chain.devicetree unit=bytes value=%lld\n", now.size);
+	fflush(stdout);
+	ASSERT_EQ(0, kho_state_save("devicetree", &now, sizeof(now)));
+	/* firmware's is another one */
+	if (gen < 2)
+		SKIP(return, "no device tree of a kexec to compare it with");
+	ASSERT_EQ(0, kho_state_load("devicetree", gen - 1, &b));
+	ASSERT_EQ(sizeof(now), b.len);
+	was = b.data;
+	if (!strcmp(was->u.release, now.u.release))
+		EXPECT_EQ(was->size, now.size) {
+			TH_LOG("device tree: %lld bytes more than in the generation before: %lld",
+			       now.size - was->size, now.size);
+		}
+	kho_blob_free(&b);
 }
 
 /* what there was to see of memory, for whoever looks into a failure */

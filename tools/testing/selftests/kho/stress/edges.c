@@ -639,22 +639,18 @@ KHO_TEST_WHERE(r16, memory_that_is_exhausted,
 	EXPECT_EQ(0, err) {
 		TH_LOG("a memfd that is there, to be preserved: %s", strerror(-err));
 	}
-	ASSERT_EQ(0, exhaust_all());
-	err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
-	EXPECT_EQ(0, err) {
-		TH_LOG("kexec_file_load: %s", strerror(-err));
-	}
-	EXPECT_EQ(!err, kho_kexec_loaded());
-	if (!err)
-		EXPECT_EQ(0, kho_kexec_unload());
 	/* and again, so that nothing is in its way that the first left behind */
-	ASSERT_EQ(0, exhaust_all());
-	err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
-	EXPECT_EQ(0, err) {
-		TH_LOG("kexec_file_load, again: %s", strerror(-err));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, exhaust_all());
+		err = kho_kexec_load(KERNEL, initrd, "console=ttyS0");
+		/* nobody is killed for the control page (KEXEC_CONTROL_MEMORY_GFP) */
+		EXPECT_TRUE(!err || err == -ENOMEM) {
+			TH_LOG("kexec_file_load, %d: %s", i, strerror(-err));
+		}
+		EXPECT_EQ(!err, kho_kexec_loaded());
+		if (!err)
+			EXPECT_EQ(0, kho_kexec_unload());
 	}
-	if (!err)
-		EXPECT_EQ(0, kho_kexec_unload());
 
 	EXPECT_LE(0, reap());
 	/* who was killed can still be on the way, and is told from who is sent away now */
