@@ -22,6 +22,7 @@
 
 #include "cpio.h"
 #include "kho.h"
+#include "steps.h"
 
 #define INITRD	"/sys/firmware/initrd"
 
@@ -53,6 +54,61 @@ static int load(const char *kernel, int initrd_fd, const char *cmdline,
 int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline)
 {
 	return load(kernel, initrd_fd, cmdline, 0);
+}
+
+/**
+ * kho_load_next() - load the next generation, with the command line that it shall have
+ * @kernel: path of its image
+ * @initrd: its initramfs, of kho_next_initrd(); an error of that is passed on
+ *
+ * Return: 0, what the job or its step is refused with, or kexec_file_load()'s errno
+ */
+int kho_load_next(const char *kernel, int initrd)
+{
+	struct kho_step step;
+	char line[3072];
+	const char *why;
+
+	if (initrd < 0)
+		return initrd;
+	return kho_job_step(kho_generation() + 1, line, sizeof(line)) ?:
+	       kho_step_parse(line, &step, &why) ?: kho_kexec_load(kernel, initrd, step.cmdline);
+}
+
+/* what an image says that the kernel takes, and where it says so */
+enum {
+	/* Documentation/arch/x86/boot.rst: init_size */
+	INIT_SIZE = 0x260,
+	/* Documentation/arch/arm64/booting.rst: magic and image_size */
+	ARM_MAGIC = 0x38,
+	IMAGE_SIZE = 0x10,
+	HEADERS = 0x264,
+};
+
+/**
+ * kho_image_size() - the memory that a kernel image is loaded into
+ * @kernel: path of the image
+ *
+ * Return: bytes, as the image says, or a negative errno
+ */
+s64 kho_image_size(const char *kernel)
+{
+	int fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	unsigned char head[HEADERS];
+	u64 size = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, head, sizeof(head), 0);
+	close(fd);
+	if (n != sizeof(head))
+		return -EIO;
+	if (!memcmp(head + ARM_MAGIC, "ARM\x64", 4))
+		memcpy(&size, head + IMAGE_SIZE, 8);
+	else
+		memcpy(&size, head + INIT_SIZE, 4);
+	return size;
 }
 
 /**

@@ -120,6 +120,8 @@ int kho_klog_find(const char *text, char *line, size_t size);
 /* kexec.c: into the next kernel */
 int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_kexec_unload(void);
+int kho_load_next(const char *kernel, int initrd);
+s64 kho_image_size(const char *kernel);
 int kho_kexec_loaded(void);
 int kho_kexec_tool(const char *const *argv);
 int kho_kexec_load_crash(const char *kernel, int initrd_fd, const char *cmdline);

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #define REQUIRES								\
 	.cpus = 1, .memory_mib = 1024, .step_seconds = 120,			\
@@ -40,6 +41,32 @@ KHO_SCENARIO(clocked) = {
 	.summary = "what preserved memory costs the next kernel, by the clock",
 	.flags = KHO_SC_MODULE, REQUIRES,
 };
+
+#define JUMPS_REQUIRE								\
+	.cpus = 1, .memory_mib = 1024, .step_seconds = 120,			\
+	/* into one region, which arm64 takes if the kernel fits into no other */ \
+	.cmdline = "kho=on kho_scratch=8M,160M,16M",				\
+	/* see padding[] */							\
+	.steps = "boot\nkexec\nkexec\nkexec\nkexec\nkexec\n"
+
+KHO_SCENARIO(jump) = {
+	KHO_SCENARIO_HEAD,
+	.name = "perf.jump.exact",
+	.summary = "what of the jump goes with the size of the image, in instructions",
+	.flags = KHO_SC_EXACT | KHO_SC_MODULE | KHO_SC_PROGRAM_LOADS, JUMPS_REQUIRE,
+};
+
+KHO_SCENARIO(jump_clocked) = {
+	KHO_SCENARIO_HEAD,
+	.name = "perf.jump.clock",
+	.summary = "what of the jump goes with the size of the image, by the clock",
+	.flags = KHO_SC_MODULE | KHO_SC_PROGRAM_LOADS, JUMPS_REQUIRE,
+};
+
+/* zeroes behind the initramfs that a generation loads, in MiB; the first is a warm-up */
+static const int padding[] = { 0, 0, 16, 32, 48 };
+
+#define JUMPS		((int)ARRAY_SIZE(padding))
 
 /**
  * struct payload - what a generation hands over
@@ -113,11 +140,26 @@ static u64 to_unit(u64 ticks)
 	return (double)ticks * (perf_now() - began_at) / (perf_counter() - began);
 }
 
-static const char *not_here(void)
+static const char *no_machine(void)
 {
 	return kho_generation() < 0 ? "not in a machine of khotest: this kexecs" :
-	       kho_generation() > PAYLOADS ? "all there is to hand over was handed over" :
 	       kho_unknown() ?: no_producer_here();
+}
+
+static bool jumping(void)
+{
+	return strstr(kho_scenario_name(), "perf.jump");
+}
+
+static const char *not_here(void)
+{
+	return no_machine() ?: jumping() ? "of perf.restore" :
+	       kho_generation() > PAYLOADS ? "all there is to hand over was handed over" : NULL;
+}
+
+static const char *not_jumping(void)
+{
+	return no_machine() ?: jumping() ? NULL : "of perf.jump";
 }
 
 static const char *not_handed_over(void)
@@ -435,6 +477,92 @@ KHO_TEST_WHERE(p1, preserve_for_the_next, not_here() ?: kho_why_not())
 	}
 	for (int i = 0; i < p->nr && p->scattered; i++)
 		ASSERT_EQ(0, producer("put free%d", i));
+}
+
+/**
+ * struct jumps - what earlier generations found out
+ * @bytes: size of the initramfs that was jumped with
+ * @cost: from the end of the kernel before to the clock of the next
+ */
+struct jumps {
+	u64 bytes[ARRAY_SIZE(padding)], cost[ARRAY_SIZE(padding)];
+};
+
+/*
+ * Nothing between two kernels can be asked for the time.  But of what happens there two
+ * things go with the size of the image, byte for byte: it is copied to where it was
+ * placed, and purgatory verifies it, which it does not have to where KHO is on
+ * (kexec_calculate_store_digests()).  So larger images tell what a byte costs, and that
+ * what is left of the jump: on x86-64 the kernel is unpacked in it, on arm64 it is early
+ * boot.
+ */
+KHO_TEST_WHERE(p1, jump, not_jumping() ?: not_handed_over())
+{
+	struct perf_curve c = { .name = "jump.image", .of = "MiB" };
+	int gen = kho_generation(), of = gen - 1;
+	u64 copied, rest, shutdown;
+	static struct jumps jumps;
+	double order, each, image;
+	struct moments m;
+	struct kho_blob b;
+	struct stat st;
+
+	if (!gen)
+		SKIP(return, "the next generation tells");
+	ASSERT_EQ(0, no_module);
+	if (gen > 1) {
+		ASSERT_EQ(0, kho_state_load("jumps", gen - 1, &b));
+		ASSERT_EQ(sizeof(jumps), b.len);
+		memcpy(&jumps, b.data, sizeof(jumps));
+		kho_blob_free(&b);
+	}
+	ASSERT_EQ(0, producer("self"));
+	shutdown = told("shutdown ");
+	ASSERT_TRUE(moments(&m));
+	ASSERT_LT(0, shutdown);
+	ASSERT_LT(shutdown, m.clock);
+	ASSERT_EQ(0, stat("/sys/firmware/initrd", &st));
+	jumps.bytes[of] = st.st_size;
+	jumps.cost[of] = to_unit(m.clock - shutdown);
+	ASSERT_EQ(0, kho_state_save("jumps", &jumps, sizeof(jumps)));
+	if (gen < JUMPS)
+		return;
+	for (int i = 1; i < JUMPS; i++)
+		perf_point(&c, jumps.bytes[i] / 1048576.0, jumps.cost[i]);
+	order = perf_growth(GROUP, &c);
+	each = (c.y[c.n - 1] - c.y[0]) / (c.x[c.n - 1] - c.x[0]);
+	ASSERT_LT(0, kho_image_size("/kho/kernel"));
+	image = c.x[0] + kho_image_size("/kho/kernel") / 1048576.0;
+	copied = each * image;
+	rest = c.y[0] - copied;
+	printf("# of %.0f %s %.0f go with the image of %.2f MiB\n", c.y[0], perf_unit(),
+	       each * image, image);
+	perf_tell(GROUP, "jump.copied", &copied, 1);
+	perf_tell(GROUP, "jump.rest", &rest, 1);
+	if (!perf_exact())
+		return;
+	EXPECT_LT(0, each);
+	EXPECT_GT(c.y[0], each * image) {
+		TH_LOG("nothing is left of the jump for the next kernel");
+	}
+	EXPECT_TRUE(order > 0.9 && order < 1.1) {
+		TH_LOG("the jump grows with the power %.2f of the image", order);
+	}
+}
+
+KHO_TEST_WHERE(p1, load_for_the_next, not_jumping() ?: kho_why_not())
+{
+	int gen = kho_generation(), fd;
+	struct stat st;
+
+	if (gen >= JUMPS)
+		SKIP(return, "the last generation");
+	fd = kho_next_initrd();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fstat(fd, &st));
+	ASSERT_EQ(0, ftruncate(fd, st.st_size + ((off_t)padding[gen] << 20)));
+	EXPECT_EQ(0, kho_load_next("/kho/kernel", fd));
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

@@ -140,16 +140,10 @@ static int padded(u64 size)
 /* the next generation, with that for its initramfs, which is closed */
 static int load_next(int fd)
 {
-	struct kho_step step;
-	char line[3072];
-	const char *why;
-	int err;
+	int err = kho_load_next(KERNEL, fd);
 
-	if (fd < 0)
-		return fd;
-	err = kho_job_step(kho_generation() + 1, line, sizeof(line)) ?:
-	      kho_step_parse(line, &step, &why) ?: kho_kexec_load(KERNEL, fd, step.cmdline);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return err;
 }
 
@@ -194,34 +188,15 @@ KHO_TEST_WHERE(u6, an_image_as_large_as_scratch_comes_up, SCENARIO("image") ?: n
 /* of a page */
 #define STRUCT_PAGE	64
 
-/* what an image says that the kernel takes, and where it says so */
-enum {
-	/* Documentation/arch/x86/boot.rst: init_size */
-	INIT_SIZE = 0x260,
-	/* Documentation/arch/arm64/booting.rst: magic and image_size */
-	ARM_MAGIC = 0x38,
-	IMAGE_SIZE = 0x10,
-	HEADERS = 0x264,
-};
-
 /* what the image and the next kernel's first allocations take, or a negative errno */
 static s64 need_of_image(int initrd)
 {
-	long pages = sysconf(_SC_PHYS_PAGES);
-	int fd = open(KERNEL, O_RDONLY | O_CLOEXEC);
-	unsigned char head[HEADERS];
+	s64 size = kho_image_size(KERNEL);
 	struct stat st;
-	u64 size = 0;
-	int err = 0;
 
-	if (fd < 0 || pread(fd, head, sizeof(head), 0) != sizeof(head) || fstat(initrd, &st))
-		err = -EIO;
-	else if (!memcmp(head + ARM_MAGIC, "ARM\x64", 4))
-		memcpy(&size, head + IMAGE_SIZE, 8);
-	else
-		memcpy(&size, head + INIT_SIZE, 4);
-	close(fd);
-	return err ?: (s64)(size + st.st_size + pages * STRUCT_PAGE + EARLY);
+	if (size < 0 || fstat(initrd, &st))
+		return size < 0 ? size : -errno;
+	return size + st.st_size + sysconf(_SC_PHYS_PAGES) * STRUCT_PAGE + EARLY;
 }
 
 KHO_TEST_WHERE(u12, the_smallest_scratch_takes_the_next_kernel, SCENARIO("small") ?: not_here())
