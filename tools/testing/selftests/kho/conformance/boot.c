@@ -110,7 +110,7 @@ KHO_SCENARIO(previous) = {
 	.name = "conformance.previous",
 	.summary = "from the release before to this one and back, and again",
 	.memory_mib = 512, .cpus = 1,
-	.cmdline = "kho=on reserve_mem=1M:4K:kho_a reserve_mem=2060K:2M:kho_b liveupdate=on",
+	.cmdline = "kho=on reserve_mem=1M:4K:kho_a reserve_mem=2112K:2M:kho_b liveupdate=on",
 	.programs = BATTERY,
 	.steps =
 		"boot@previous\n"

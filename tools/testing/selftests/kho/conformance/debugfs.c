@@ -22,7 +22,7 @@
 
 /* reserve_mem= with a partial page at the end, too: any size may be asked for */
 #define PRODUCERS \
-	"liveupdate=on reserve_mem=1M:4K:kho_a reserve_mem=2060K:2M:kho_b reserve_mem=12345:4K:kho_odd"
+	"liveupdate=on reserve_mem=1M:4K:kho_a reserve_mem=2112K:2M:kho_b reserve_mem=12345:4K:kho_odd"
 
 #define BATTERY	{ "kho_boot", "kho_debugfs", "kho_fdt", "kho_reserve" }
 
@@ -74,7 +74,7 @@ KHO_SCENARIO(uefi) = {
 	.summary = "the contract on a machine with UEFI and ACPI: two nodes, reserve_mem",
 	.nr_nodes = 2, .node = { { 512, 1 }, { 512, 1 } }, .generations = 3,
 	.step_seconds = 60,
-	.cmdline = "kho_scratch=8M,64M,32M reserve_mem=1M:4K:kho_a reserve_mem=2060K:2M:kho_b",
+	.cmdline = "kho_scratch=8M,64M,32M reserve_mem=1M:4K:kho_a reserve_mem=2112K:2M:kho_b",
 	.programs = { "kho_boot", "kho_debugfs", "kho_fdt", "kho_reserve", "kho_map" },
 	SPELLINGS,
 };

@@ -61,14 +61,14 @@ KHO_SCENARIO(less) = {
 	.steps =
 		"boot kho=on kho_scratch=8M,64M,16M liveupdate=on\n"
 		" reserve_mem=1M:4K:a reserve_mem=64K:64K:b\n"
-		" reserve_mem=3M:2M:c reserve_mem=4K:4K:d reserve_mem=8K:4K:e\n"
+		" reserve_mem=3M:2M:c reserve_mem=64K:4K:d reserve_mem=128K:4K:e\n"
 		/* in another order, kho_scratch= and other producers changed */
-		"kexec kho=1 kho_scratch=16M,32M,8M reserve_mem=4K:4K:d\n"
-		" reserve_mem=3M:2M:c reserve_mem=1M:4K:a reserve_mem=8K:4K:e\n"
+		"kexec kho=1 kho_scratch=16M,32M,8M reserve_mem=64K:4K:d\n"
+		" reserve_mem=3M:2M:c reserve_mem=1M:4K:a reserve_mem=128K:4K:e\n"
 		" reserve_mem=64K:64K:b\n"
 		/* some gone, some with an alignment that their address has anyway */
 		"kexec kho=on liveupdate=on reserve_mem=3M:1M:c reserve_mem=1M:64:a\n"
-		" reserve_mem=8K:0:e\n"
+		" reserve_mem=128K:0:e\n"
 		/* one left; the last one; then none */
 		"kexec kho=y kho_scratch=5% reserve_mem=1M:4K:a\n"
 		"kexec kho=on\n"

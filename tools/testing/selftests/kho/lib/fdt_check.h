@@ -13,7 +13,8 @@
 
 #define KHO_COMPATIBLE		"kho-v4"
 #define KHO_LUO_COMPATIBLE	"luo-v5"
-#define KHO_SUBNODES_MAX	256
+/* in a page of 64 KiB, which the root tree is, there is room for some 1100 */
+#define KHO_SUBNODES_MAX	2048
 #define KHO_RESERVATIONS_MAX	64
 #define KHO_NAME_MAX		256
 
