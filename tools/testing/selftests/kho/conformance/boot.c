@@ -373,7 +373,6 @@ KHO_TEST_WHERE(kx2, kaslr_finds_several_places, no_setup_data())
 {
 	struct kho_region part[ARRAY_SIZE(parts)];
 	struct places p = { };
-	struct kho_blob b;
 
 	if (strcmp(kho_scenario_name(), "conformance.reserve.kaslr"))
 		SKIP(return, "for another scenario");
@@ -382,10 +381,7 @@ KHO_TEST_WHERE(kx2, kaslr_finds_several_places, no_setup_data())
 	ASSERT_TRUE(read_parts(part));
 	/* the cold boot has all of memory to choose from */
 	if (kho_generation() > 1) {
-		ASSERT_EQ(0, kho_state_load("places", kho_generation() - 1, &b));
-		ASSERT_EQ(sizeof(p), b.len);
-		memcpy(&p, b.data, sizeof(p));
-		kho_blob_free(&b);
+		ASSERT_EQ(0, kho_state_get("places", kho_generation() - 1, &p, sizeof(p)));
 		p.moved += part[0].addr != p.addr;
 	}
 	p.kernels += kho_generation() > 0;

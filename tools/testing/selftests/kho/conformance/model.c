@@ -536,12 +536,7 @@ static void operate(struct __test_metadata *_metadata, unsigned int op)
 /* what the kernel before left, as this one must find it */
 static void take_over(struct __test_metadata *_metadata)
 {
-	struct kho_blob b;
-
-	ASSERT_EQ(0, kho_state_load("model", kho_generation() - 1, &b));
-	ASSERT_EQ(sizeof(slot), b.len);
-	memcpy(slot, b.data, sizeof(slot));
-	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_get("model", kho_generation() - 1, slot, sizeof(slot)));
 	for (int i = 0; i < SLOTS; i++) {
 		struct slot *s = &slot[i];
 		u64 first, flags;

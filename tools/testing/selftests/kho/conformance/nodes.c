@@ -138,13 +138,9 @@ KHO_TEST_WHERE(r9, nodes_are_where_nothing_is_preserved, not_in(0))
 /* how many objects the generation before made */
 static int made_before(struct __test_metadata *_metadata)
 {
-	struct kho_blob b;
 	int made;
 
-	ASSERT_EQ(0, kho_state_load("objects", 0, &b));
-	ASSERT_EQ(sizeof(made), b.len);
-	memcpy(&made, b.data, sizeof(made));
-	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_get("objects", 0, &made, sizeof(made)));
 	return made;
 }
 

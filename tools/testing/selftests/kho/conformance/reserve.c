@@ -507,7 +507,6 @@ KHO_TEST_WHERE(r12, nothing_else_is_lost, not_here())
 {
 	int n = kho_reserve_asked(NULL, asked, &refused), m;
 	struct kept before[KHO_ASKED_MAX];
-	struct kho_blob b;
 	u64 was, now;
 
 	ASSERT_EQ(0, kho_meminfo("MemTotal", &now));
@@ -518,10 +517,7 @@ KHO_TEST_WHERE(r12, nothing_else_is_lost, not_here())
 	for (int i = 0; i < n; i++)
 		if (!lives_on(before, m, &asked[i]))
 			SKIP(return, "not the reservations of the kernel before");
-	ASSERT_EQ(0, kho_state_load("memory", kho_generation() - 1, &b));
-	ASSERT_EQ(sizeof(was), b.len);
-	memcpy(&was, b.data, sizeof(was));
-	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_get("memory", kho_generation() - 1, &was, sizeof(was)));
 	EXPECT_LT(was, now + EARLY_KIB) {
 		TH_LOG("MemTotal: %llu KiB, before the handover %llu KiB", now, was);
 	}

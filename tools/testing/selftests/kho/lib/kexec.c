@@ -75,6 +75,21 @@ int kho_load_next(const char *kernel, int initrd)
 	       kho_step_parse(line, &step, &why) ?: kho_kexec_load(kernel, initrd, step.cmdline);
 }
 
+/**
+ * kho_came_with() - how large something is that this kernel's loader handed over
+ * @file: its name in /sys/firmware: "initrd", which retain_initrd keeps, or "fdt"
+ *
+ * Return: bytes, 0 if there is no such file
+ */
+s64 kho_came_with(const char *file)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/firmware/%s", file);
+	return stat(path, &st) ? 0 : st.st_size;
+}
+
 /* what an image says that the kernel takes, and where it says so */
 enum {
 	/* Documentation/arch/x86/boot.rst: init_size */

@@ -515,6 +515,30 @@ int kho_state_load(const char *name, unsigned int generation,
 }
 
 /**
+ * kho_state_get() - what another generation saved, where its size is known
+ * @name: a file name
+ * @generation: as for kho_state_load()
+ * @data: where it goes to; written to only when all of it is there
+ * @size: its bytes
+ *
+ * Return: 0, -EBADMSG if another size was saved, or what kho_state_load() failed with
+ */
+int kho_state_get(const char *name, unsigned int generation, void *data, size_t size)
+{
+	struct kho_blob blob;
+	int err = kho_state_load(name, generation, &blob);
+
+	if (err)
+		return err;
+	if (blob.len == size)
+		memcpy(data, blob.data, size);
+	else
+		err = -EBADMSG;
+	kho_blob_free(&blob);
+	return err;
+}
+
+/**
  * kho_stay() - have something done by a process that stays
  * @hold: does it: what it holds is held until the process is killed or the kernel ends
  * @arg: for @hold

@@ -70,6 +70,7 @@ int kho_config(const char *option);
 int kho_state_save(const char *name, const void *data, size_t len);
 int kho_state_load(const char *name, unsigned int generation,
 		   struct kho_blob *blob);
+int kho_state_get(const char *name, unsigned int generation, void *data, size_t size);
 
 /*
  * Marks that only pages have which the page allocator gave out or keeps.  A page
@@ -122,6 +123,7 @@ int kho_kexec_load(const char *kernel, int initrd_fd, const char *cmdline);
 int kho_kexec_unload(void);
 int kho_load_next(const char *kernel, int initrd);
 s64 kho_image_size(const char *kernel);
+s64 kho_came_with(const char *file);
 int kho_kexec_loaded(void);
 int kho_kexec_tool(const char *const *argv);
 int kho_kexec_load_crash(const char *kernel, int initrd_fd, const char *cmdline);

@@ -300,15 +300,10 @@ KHO_TEST_WHERE(p1, boot, not_here() ?: not_handed_over())
 	int gen = kho_generation(), of = gen - 1;
 	u64 kexec, reboot, shutdown;
 	struct moments m;
-	struct kho_blob b;
 
 	ASSERT_EQ(0, no_module);
-	if (gen > 1) {
-		ASSERT_EQ(0, kho_state_load("costs", gen - 1, &b));
-		ASSERT_EQ(sizeof(costs), b.len);
-		memcpy(&costs, b.data, sizeof(costs));
-		kho_blob_free(&b);
-	}
+	if (gen > 1)
+		ASSERT_EQ(0, kho_state_get("costs", gen - 1, &costs, sizeof(costs)));
 	if (gen) {
 		ASSERT_EQ(0, producer("self"));
 		reboot = told("reboot ");
@@ -504,25 +499,20 @@ KHO_TEST_WHERE(p1, jump, not_jumping() ?: not_handed_over())
 	static struct jumps jumps;
 	double order, each, image;
 	struct moments m;
-	struct kho_blob b;
-	struct stat st;
+	s64 kernel;
 
 	if (!gen)
 		SKIP(return, "the next generation tells");
 	ASSERT_EQ(0, no_module);
-	if (gen > 1) {
-		ASSERT_EQ(0, kho_state_load("jumps", gen - 1, &b));
-		ASSERT_EQ(sizeof(jumps), b.len);
-		memcpy(&jumps, b.data, sizeof(jumps));
-		kho_blob_free(&b);
-	}
+	if (gen > 1)
+		ASSERT_EQ(0, kho_state_get("jumps", gen - 1, &jumps, sizeof(jumps)));
 	ASSERT_EQ(0, producer("self"));
 	shutdown = told("shutdown ");
 	ASSERT_TRUE(moments(&m));
 	ASSERT_LT(0, shutdown);
 	ASSERT_LT(shutdown, m.clock);
-	ASSERT_EQ(0, stat("/sys/firmware/initrd", &st));
-	jumps.bytes[of] = st.st_size;
+	jumps.bytes[of] = kho_came_with("initrd");
+	ASSERT_LT(0, jumps.bytes[of]);
 	jumps.cost[of] = to_unit(m.clock - shutdown);
 	ASSERT_EQ(0, kho_state_save("jumps", &jumps, sizeof(jumps)));
 	if (gen < JUMPS)
@@ -531,8 +521,9 @@ KHO_TEST_WHERE(p1, jump, not_jumping() ?: not_handed_over())
 		perf_point(&c, jumps.bytes[i] / 1048576.0, jumps.cost[i]);
 	order = perf_growth(GROUP, &c);
 	each = (c.y[c.n - 1] - c.y[0]) / (c.x[c.n - 1] - c.x[0]);
-	ASSERT_LT(0, kho_image_size("/kho/kernel"));
-	image = c.x[0] + kho_image_size("/kho/kernel") / 1048576.0;
+	kernel = kho_image_size("/kho/kernel");
+	ASSERT_LT(0, kernel);
+	image = c.x[0] + kernel / 1048576.0;
 	copied = each * image;
 	rest = c.y[0] - copied;
 	printf("# of %.0f %s %.0f go with the image of %.2f MiB\n", c.y[0], perf_unit(),

@@ -132,12 +132,8 @@ KHO_TEST_WHERE(k3, counts, not_here())
 	ASSERT_EQ(gen, kho_boot_of(gen)->count);
 	ASSERT_EQ(0, uname(&u));
 	before = u;
-	if (gen) {
-		ASSERT_EQ(0, kho_state_load("kernel", gen - 1, &b));
-		ASSERT_EQ(sizeof(before), b.len);
-		memcpy(&before, b.data, sizeof(before));
-		kho_blob_free(&b);
-	}
+	if (gen)
+		ASSERT_EQ(0, kho_state_get("kernel", gen - 1, &before, sizeof(before)));
 	ASSERT_EQ(0, kho_state_save("kernel", &u, sizeof(u)));
 	for (int i = 0; i < (gen ? 2 : 1); i++) {
 		ASSERT_EQ(0, kho_read_file(path[i], &b));
@@ -415,16 +411,6 @@ static double phase_slope(size_t i, s64 value, int gen, int every, double *error
 	return phases.d[i] / n / every;
 }
 
-/* bytes of a file that the loader handed over; none if there is no such file */
-static s64 came_with(const char *file)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/sys/firmware/%s", file);
-	return stat(path, &st) ? 0 : st.st_size;
-}
-
 static int measure(s64 *v)
 {
 	static const char * const key[SERIES] = {
@@ -443,9 +429,9 @@ static int measure(s64 *v)
 	if (err)
 		return err;
 	/* how large the initramfs is that the kernel keeps is our own doing */
-	own += (came_with("initrd") + page - 1) / page;
+	own += (kho_came_with("initrd") + page - 1) / page;
 	/* the device tree has a test of its own */
-	own += (came_with("fdt") + page - 1) / page;
+	own += (kho_came_with("fdt") + page - 1) / page;
 	v[1] = kho_lines_sum(b.data, "managed ") + own;
 	/* what never became the page allocator's */
 	v[0] = kho_lines_sum(b.data, "present ") - v[1];
@@ -490,7 +476,6 @@ static double slope_of(const struct levels *l, size_t i, double *error)
 KHO_TEST_WHERE(r12, nothing_creeps, not_here())
 {
 	int gen = kho_generation(), every = period();
-	struct kho_blob b;
 	struct levels *l;
 	char how[16] = "";
 	s64 v[SERIES];
@@ -503,18 +488,10 @@ KHO_TEST_WHERE(r12, nothing_creeps, not_here())
 		snprintf(how, sizeof(how), "slopes");
 	ASSERT_EQ(0, uname(&u));
 	ASSERT_EQ(0, measure(v));
-	if (gen > 1) {
-		ASSERT_EQ(0, kho_state_load("levels", gen - 1, &b));
-		ASSERT_EQ(sizeof(levels), b.len);
-		memcpy(levels, b.data, sizeof(levels));
-		kho_blob_free(&b);
-	}
-	if (every && gen > 1) {
-		ASSERT_EQ(0, kho_state_load("phases", gen - 1, &b));
-		ASSERT_EQ(sizeof(phases), b.len);
-		memcpy(&phases, b.data, sizeof(phases));
-		kho_blob_free(&b);
-	}
+	if (gen > 1)
+		ASSERT_EQ(0, kho_state_get("levels", gen - 1, levels, sizeof(levels)));
+	if (every && gen > 1)
+		ASSERT_EQ(0, kho_state_get("phases", gen - 1, &phases, sizeof(phases)));
 	phases.n += every && gen > every;
 	l = of_release(u.release);
 	ASSERT_NE(NULL, l) {
@@ -573,31 +550,28 @@ KHO_TEST_WHERE(r12, device_tree_keeps_its_size, not_here())
 	struct {
 		s64 size;
 		struct utsname u;
-	} now, *was;
+	} now, was;
 	int gen = kho_generation();
-	struct kho_blob b;
 
-	if (!came_with("fdt"))
+	if (!kho_came_with("fdt"))
 		SKIP(return, "no device tree here");
 	memset(&now, 0, sizeof(now));
 	ASSERT_EQ(0, uname(&now.u));
 	/* the command line is the scenario's, and its end is that of a word */
-	now.size = came_with("fdt") - (came_with("devicetree/base/chosen/bootargs") + 3) / 4 * 4;
+	now.size = kho_came_with("fdt") -
+		   (kho_came_with("devicetree/base/chosen/bootargs") + 3) / 4 * 4;
 	printf("# kho: value name=chain.devicetree unit=bytes value=%lld\n", now.size);
 	fflush(stdout);
 	ASSERT_EQ(0, kho_state_save("devicetree", &now, sizeof(now)));
 	/* firmware's is another one */
 	if (gen < 2)
 		SKIP(return, "no device tree of a kexec to compare it with");
-	ASSERT_EQ(0, kho_state_load("devicetree", gen - 1, &b));
-	ASSERT_EQ(sizeof(now), b.len);
-	was = b.data;
-	if (!strcmp(was->u.release, now.u.release))
-		EXPECT_EQ(was->size, now.size) {
+	ASSERT_EQ(0, kho_state_get("devicetree", gen - 1, &was, sizeof(was)));
+	if (!strcmp(was.u.release, now.u.release))
+		EXPECT_EQ(was.size, now.size) {
 			TH_LOG("device tree: %lld bytes more than in the generation before: %lld",
-			       now.size - was->size, now.size);
+			       now.size - was.size, now.size);
 		}
-	kho_blob_free(&b);
 }
 
 /* what there was to see of memory, for whoever looks into a failure */

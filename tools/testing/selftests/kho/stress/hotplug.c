@@ -55,13 +55,9 @@ static u64 hot_begin(void)
 static void place_of(struct __test_metadata *_metadata, int i, struct kho_region *r)
 {
 	char name[16];
-	struct kho_blob b;
 
 	snprintf(name, sizeof(name), "o%d", i);
-	ASSERT_EQ(0, kho_state_load(name, kho_generation() - 1, &b));
-	ASSERT_EQ(sizeof(*r), b.len);
-	memcpy(r, b.data, sizeof(*r));
-	kho_blob_free(&b);
+	ASSERT_EQ(0, kho_state_get(name, kho_generation() - 1, r, sizeof(*r)));
 }
 
 /* blocks that are not on line yet */
