@@ -38,10 +38,10 @@ else
 $(call kho_without,libnuma,kho_fill kho_edges,libnuma-dev)
 endif
 
-ifeq ($(call kho_links,jansson.h,-ljansson),y)
-KHO_JANSSON := y
-# it is a program of guests, too
+# a program of guests, too; and as those it may be all that can be linked
 KHO_JANSSON_STATIC := $(if $(call kho_links,jansson.h,$(KHO_STATIC) -ljansson),$(KHO_STATIC))
+ifneq ($(KHO_JANSSON_STATIC)$(call kho_links,jansson.h,-ljansson),)
+KHO_JANSSON := y
 else
 $(call kho_without,jansson,khotest,libjansson-dev)
 endif
