@@ -436,6 +436,9 @@ KHO_TEST_WHERE(r13, nothing_is_where_no_memory_is, no_producer())
 	EXPECT_EQ(-ENODATA, producer("probe 0x%llx", 1ULL << 45));
 }
 
+/* whether it is clean: a block of 512 MiB would take a machine without KVM a minute */
+#define LOOKED_AT	(32ul << 20)
+
 KHO_TEST_WHERE(r14, alloc_preserve_takes_what_is_not_too_much, no_map())
 {
 	unsigned long most = kho_largest_block();
@@ -449,16 +452,24 @@ KHO_TEST_WHERE(r14, alloc_preserve_takes_what_is_not_too_much, no_map())
 	expect_map(_metadata, &was, "after what was refused");
 	for (unsigned long size = 1; size <= most; size += size == 1 ? page_size() - 1 : size) {
 		unsigned long pages = (size + page_size() - 1) / page_size();
+		int err;
 
 		/* what is free is not clean */
-		EXPECT_EQ(0, producer("new dirty folio %d", __builtin_ctzl(pages)));
-		EXPECT_EQ(0, producer("fill dirty 7"));
+		err = producer("new dirty folio %d", __builtin_ctzl(pages));
+		/* a part of memory so large may be free, and not in one piece */
+		if (err == -ENOMEM && pages > (unsigned long)sysconf(_SC_PHYS_PAGES) / 64)
+			break;
+		EXPECT_EQ(0, err);
+		if (size <= LOOKED_AT)
+			EXPECT_EQ(0, producer("fill dirty 7"));
 		EXPECT_EQ(0, producer("put dirty"));
 		ASSERT_EQ(0, producer("new k kho %lu", size)) {
 			TH_LOG("kho_alloc_preserve(%lu)", size);
 		}
-		EXPECT_EQ(0, producer("zero k")) {
-			TH_LOG("kho_alloc_preserve(%lu): %s", size, reply);
+		if (size <= LOOKED_AT) {
+			EXPECT_EQ(0, producer("zero k")) {
+				TH_LOG("kho_alloc_preserve(%lu): %s", size, reply);
+			}
 		}
 		expect_added(_metadata, &was, keys, keys_of(_metadata, "k", true, keys, NULL),
 			     "kho_alloc_preserve()");
@@ -916,8 +927,6 @@ KHO_TEST_WHERE(f9, a_full_tree_refuses_and_stays, no_map())
 	empty = root;
 	for (nr = 0; nr < KHO_SUBNODES_MAX; nr++) {
 		ASSERT_EQ(0, producer("new s%d folio 0", nr));
-		read_tree(_metadata);
-		full = root;
 		err = producer("add s%d node_%d 4096", nr, nr);
 		if (err)
 			break;
@@ -925,9 +934,21 @@ KHO_TEST_WHERE(f9, a_full_tree_refuses_and_stays, no_map())
 	EXPECT_EQ(-ENOMEM, err);
 	/* a node takes less than 128 bytes of the page */
 	EXPECT_LE((int)page_size() / 128, nr);
+	/* all that were added, and nothing of the one that was not, however often it is tried */
+	read_tree(_metadata);
+	full = root;
+	EXPECT_EQ(empty.nr + nr, full.nr);
+	for (int i = 0; i < empty.nr + nr; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "node_%d", i - empty.nr);
+		EXPECT_LE(0, subnode(i < empty.nr ? empty.sub[i].name : name)) {
+			TH_LOG("%s is not in the tree", i < empty.nr ? empty.sub[i].name : name);
+		}
+	}
+	EXPECT_EQ(-ENOMEM, producer("add s%d node_%d 4096", nr, nr));
 	read_tree(_metadata);
 	EXPECT_EQ(0, memcmp(&full, &root, sizeof(root)));
-	EXPECT_EQ(empty.nr + nr, root.nr);
 	for (int i = 0; i < nr; i++)
 		EXPECT_EQ(0, producer("remove s%d", i));
 	for (int i = 0; i <= nr; i++)

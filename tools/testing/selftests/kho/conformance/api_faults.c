@@ -125,6 +125,7 @@ KHO_TEST_WHERE(r8, a_key_that_finds_no_memory_changes_nothing, not_here())
 /* the pages of a branch that was begun */
 KHO_TEST_WHERE(r8, a_branch_that_was_begun_is_freed, not_here())
 {
+	unsigned int levels = kho_map_levels(__builtin_ctzll(page_size()));
 	long was, now;
 
 	if (producer("radix init") == -EOPNOTSUPP)
@@ -133,8 +134,8 @@ KHO_TEST_WHERE(r8, a_branch_that_was_begun_is_freed, not_here())
 	for (int i = 0; i < ROUNDS; i++) {
 		bool injected;
 
-		/* the command, three pages of tables, and no bitmap */
-		ASSERT_EQ(-ENOMEM, producer_nth(5, &injected, "radix add 0x8000000000"));
+		/* the command, pages of tables below the root, and no bitmap */
+		ASSERT_EQ(-ENOMEM, producer_nth(levels, &injected, "radix add 0x8000000000"));
 		EXPECT_TRUE(injected);
 	}
 	ASSERT_EQ(0, producer("radix walk"));
@@ -150,15 +151,17 @@ KHO_TEST_WHERE(r8, a_branch_that_was_begun_is_freed, not_here())
 KHO_TEST_WHERE(r14, alloc_preserve_that_fails_leaks_nothing, not_here())
 {
 	const unsigned long pages = 8;
+	char command[64];
 	long was, now;
 
+	snprintf(command, sizeof(command), "new k kho %llu", pages * page_size());
 	/* of an order that nobody has used, for it is the map's own memory that fails */
 	was = kho_free_pages();
 	for (int i = 0; i < ROUNDS; i++) {
 		bool injected;
 
 		/* the command, the object, the memory itself */
-		ASSERT_EQ(-ENOMEM, producer_nth(4, &injected, "new k kho 0x8000"));
+		ASSERT_EQ(-ENOMEM, producer_nth(4, &injected, command));
 	}
 	now = kho_free_pages();
 	EXPECT_GT(NOISE, was - now) {
@@ -193,11 +196,13 @@ KHO_TEST_WHERE(r16, a_run_that_fails_half_way_is_taken_back, not_here())
 
 KHO_TEST_WHERE(r14, alloc_preserve_finds_no_memory, not_here())
 {
+	char command[64];
 	struct kho_map was;
 
 	read_map(_metadata);
 	was = map;
-	EXPECT_LT(1, each_failure(_metadata, "new k kho 70000", &was));
+	snprintf(command, sizeof(command), "new k kho %llu", 17 * page_size() + 368);
+	EXPECT_LT(1, each_failure(_metadata, command, &was));
 	EXPECT_EQ(0, producer("zero k"));
 	EXPECT_EQ(0, producer("kho_free k"));
 	expect_map(_metadata, &was, "after it was freed");

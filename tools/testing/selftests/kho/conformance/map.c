@@ -283,9 +283,13 @@ KHO_TEST_WHERE(r2, nothing_else_is_preserved, plain_producers())
 		for (int j = 0; j < root.nr; j++)
 			known |= kho_regions_overlap(&r, 1, root.sub[j].data,
 						     root.sub[j].size);
-		for (int j = 0; j < resv.nr; j++)
-			known |= k->addr >= resv.range[j].addr && k->addr + size_of(k) <=
-				 resv.range[j].addr + resv.range[j].size;
+		/* pages of which any part is reserved */
+		for (int j = 0; j < resv.nr; j++) {
+			u64 from = resv.range[j].addr & -page_size();
+			u64 end = resv.range[j].addr + resv.range[j].size + page_size() - 1;
+
+			known |= k->addr >= from && k->addr + size_of(k) <= (end & -page_size());
+		}
 		EXPECT_TRUE(known) {
 			TH_LOG("preserved, and nobody's: 0x%llx of order %u", k->addr,
 			       k->order);

@@ -426,14 +426,15 @@ static void __printf(2, 3) arg(struct args *a, const char *fmt, ...)
 }
 
 /*
- * Scenarios have memory for scratch in blocks of 4 MiB.  Where blocks are larger there are
- * three regions on the first node and one on each other, which can begin anywhere.
+ * Scenarios have memory for scratch in blocks of 4 MiB.  Where blocks are larger, any may be
+ * in use at its other end: there are three regions on the first node or, from the top down,
+ * two on another, which can begin anywhere, and the top of each has what the boot allocates.
  */
 static unsigned int more_memory(const struct options *o, unsigned int node)
 {
 	unsigned int block = kernel_block_mib(o->tested);
 
-	return block == 4 ? 0 : (node ? 2 : 3) * block;
+	return block == 4 ? 0 : (node ? 4 : 5) * block;
 }
 
 static unsigned int memory_of(const struct scenario *s, const struct options *o,
