@@ -35,6 +35,8 @@ KHO_SCENARIO(previous) = {
 #define NOISE		192
 /* of one page each, so that there are as many pages that tell where they are */
 #define SMALL		256
+/* those of one vmalloc(), in pages */
+#define COUNTED		600
 
 /* of every kind; sizes on both sides of what fits into one page of addresses */
 static const struct {
@@ -290,6 +292,51 @@ KHO_TEST_WHERE(r13, nothing_is_restored_twice, no_handover())
 		EXPECT_EQ(0, producer("check %s 5", name[i]));
 		EXPECT_EQ(0, producer("put %s", name[i]));
 	}
+}
+
+/* pages that the kernel has counted as vmalloc()'s */
+static long nr_vmalloc(void)
+{
+	const char *line;
+	struct kho_blob b;
+	long nr = -1;
+
+	kho_write("/proc/sys/vm/stat_refresh", "1");
+	if (kho_read_file("/proc/vmstat", &b))
+		return -1;
+	line = strstr(b.data, "\nnr_vmalloc ");
+	if (line)
+		nr = strtol(line + strlen("\nnr_vmalloc "), NULL, 10);
+	kho_blob_free(&b);
+	return nr;
+}
+
+/*
+ * /proc/meminfo has them as VmallocUsed; what vfree() takes off must have been added.
+ * This comes before all else that restores and frees: what is less than none is shown as
+ * none.
+ */
+KHO_TEST_WHERE(r15, vmalloc_memory_is_counted, no_handover())
+{
+	long was, restored, freed;
+
+	if (nr_vmalloc() < 0)
+		SKIP(return, "/proc/vmstat has no nr_vmalloc");
+	ASSERT_EQ(0, producer("new more vmalloc %d", 2 * COUNTED));
+	was = nr_vmalloc();
+	EXPECT_EQ(0, producer("restore counted"));
+	restored = nr_vmalloc();
+	EXPECT_GT(NOISE, labs(was + COUNTED - restored)) {
+		TH_LOG("nr_vmalloc was %ld, and is %ld when %d pages more are restored", was,
+		       restored, COUNTED);
+	}
+	EXPECT_EQ(0, producer("put counted"));
+	freed = nr_vmalloc();
+	EXPECT_GT(NOISE, labs(was - freed)) {
+		TH_LOG("nr_vmalloc was %ld, and is %ld when %d pages were restored and freed",
+		       was, freed, COUNTED);
+	}
+	EXPECT_EQ(0, producer("put more"));
 }
 
 /* kho_restore_free(): the memory is the page allocator's again */
@@ -1114,6 +1161,8 @@ KHO_TEST_WHERE(r12, the_next_kernel_has_something_to_restore, no_producer())
 	EXPECT_EQ(0, producer("fill twice_p 5"));
 	EXPECT_EQ(0, producer("preserve twice_f"));
 	EXPECT_EQ(0, producer("preserve twice_p"));
+	ASSERT_EQ(0, producer("new counted vmalloc %d", COUNTED));
+	EXPECT_EQ(0, producer("preserve counted"));
 	ASSERT_EQ(0, producer("new rf kho %llu", 256 * page_size()));
 	ASSERT_EQ(0, producer("new left folio 3"));
 	EXPECT_EQ(0, producer("fill left 11"));
