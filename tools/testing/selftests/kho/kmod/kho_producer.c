@@ -440,7 +440,7 @@ static void unpreserve(struct object *o)
 }
 
 /* the head has the one reference, and all pages are its */
-static bool is_folio(const struct folio *folio, unsigned long pages)
+static bool is_folio(struct folio *folio, unsigned long pages)
 {
 	if (folio_nr_pages(folio) != pages || folio_ref_count(folio) != 1)
 		return false;
