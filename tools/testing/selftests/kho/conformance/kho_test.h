@@ -159,7 +159,9 @@ static inline void kho_test_klog(struct __test_metadata *_metadata, int fd)
 	while ((n = kho_klog_next(fd, line, sizeof(line))) != 0) {
 		if (n < 0 && n != -EPIPE)
 			break;
-		if (n > 0 && kho_klog_bad(&ear, line)) {
+		if (n < 0) {
+			kho_klog_lost(&ear);
+		} else if (kho_klog_bad(&ear, line)) {
 			TH_LOG("kernel log: %s", line);
 			bad++;
 		}

@@ -105,13 +105,16 @@ int kho_pattern_check(const void *mem, u64 size, u64 seed, u64 *bad);
 /**
  * struct kho_klog_ear - who listens to a kernel log line by line
  * @asked: begin of the name of a function that is asked to warn; "" if none is
+ * @unsure: lines were lost, and who is asked is not known
  */
 struct kho_klog_ear {
 	char asked[64];
+	bool unsure;
 };
 
 /* klog.c: the kernel log */
 bool kho_klog_bad(struct kho_klog_ear *ear, const char *line);
+void kho_klog_lost(struct kho_klog_ear *ear);
 bool kho_klog_warns(const char *line, const char *function);
 int kho_klog_ask(const char *function);
 int kho_klog_open(bool from_start);

@@ -108,9 +108,12 @@ int kho_klog_ask(const char *function)
  */
 static bool was_asked(const struct kho_klog_ear *ear, const char *line, const char *msg)
 {
-	return *ear->asked && (kho_klog_warns(line, ear->asked) ||
-			       !strncmp(msg, "------------[ cut here ]", 24) ||
-			       !strncmp(msg, "Call Trace:", 11) ||
+	bool any = !strncmp(msg, "------------[ cut here ]", 24) ||
+		   !strncmp(msg, "Call Trace:", 11);
+
+	if (ear->unsure)
+		return any || !strncmp(msg, "WARNING:", 8);
+	return *ear->asked && (kho_klog_warns(line, ear->asked) || any ||
 			       (!strcmp(ear->asked, "oom_kill_process") &&
 				(strstr(msg, "invoked oom-killer") ||
 				 strstr(msg, "page allocation failure:") ||
@@ -128,10 +131,13 @@ bool kho_klog_bad(struct kho_klog_ear *ear, const char *line)
 {
 	const char *msg = message(line);
 
-	if (!strncmp(msg, ASKS, strlen(ASKS)))
+	if (!strncmp(msg, ASKS, strlen(ASKS))) {
 		snprintf(ear->asked, sizeof(ear->asked), "%s", msg + strlen(ASKS));
-	else if (!strncmp(msg, ASKS_NO_MORE, strlen(ASKS_NO_MORE)))
+		ear->unsure = false;
+	} else if (!strncmp(msg, ASKS_NO_MORE, strlen(ASKS_NO_MORE))) {
 		*ear->asked = '\0';
+		ear->unsure = false;
+	}
 	if (was_asked(ear, line, msg))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(bad_starts); i++)
@@ -139,6 +145,19 @@ bool kho_klog_bad(struct kho_klog_ear *ear, const char *line)
 			return true;
 	return strstr(msg, "page allocation failure:") || strstr(msg, "invoked oom-killer") ||
 	       strstr(msg, "new suspected memory leaks");
+}
+
+/**
+ * kho_klog_lost() - lines of the log were overwritten before they were heard
+ * @ear: who listens
+ *
+ * Which warning is asked for is not known until the log says so again: up to there no
+ * warning is judged.  Who hears a console has lost none of them.
+ */
+void kho_klog_lost(struct kho_klog_ear *ear)
+{
+	*ear->asked = '\0';
+	ear->unsure = true;
 }
 
 /**

@@ -80,8 +80,10 @@ void kho_tell_klog(const struct kho_teller *t)
 	while ((n = kho_klog_next(t->klog, line, sizeof(line))) != 0) {
 		if (n < 0 && n != -EPIPE)
 			return;
-		if (n < 0)
+		if (n < 0) {
+			kho_klog_lost(&ear);
 			continue;
+		}
 		if (kho_klog_bad(&ear, line) && !(t->known && t->known(line)))
 			tail = 12;
 		/* what follows a report explains it */

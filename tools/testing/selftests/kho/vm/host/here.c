@@ -266,7 +266,9 @@ static void learn_known(const struct options *o)
 	while (f && fd >= 0 && (n = kho_klog_next(fd, line, sizeof(line))) != 0) {
 		if (n < 0 && n != -EPIPE)
 			break;
-		if (n > 0 && kho_klog_bad(&ear, line)) {
+		if (n < 0) {
+			kho_klog_lost(&ear);
+		} else if (kho_klog_bad(&ear, line)) {
 			char *plain = plain_line(line);
 
 			fprintf(f, "%s\n", plain);
