@@ -25,10 +25,19 @@ static const struct {
 
 static int no_faults;
 
+/* does the kernel describe what is allocated in memory that it allocates for that? */
+static inline bool allocates_beside(void)
+{
+	return kho_config("CONFIG_KASAN") == 1 || kho_config("CONFIG_DEBUG_KMEMLEAK") == 1;
+}
+
 static void __attribute__((constructor(2100))) switch_on(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(inject) && !no_faults; i++)
 		no_faults = kho_write(inject[i].path, inject[i].val);
+	/* those are of slabs, but for a few pages; and nodes of the map are pages */
+	if (!no_faults && allocates_beside())
+		no_faults = kho_write("/sys/kernel/debug/failslab/cache-filter", "Y");
 }
 
 /* from here on the @nth allocation of this thread fails; returns a descriptor, or an errno */
