@@ -34,7 +34,7 @@ KHO_SCENARIO(debug) = {
 	.nr_nodes = 2, .node = { { 1536, 1 }, { 512, 0 } },
 	.flags = KHO_SC_MODULE | KHO_SC_ON_DEMAND, .step_seconds = 180,
 	/* the next kernel's KASAN takes an eighth of all memory before it has more than scratch */
-	.cmdline = "kho=on kho_scratch=64M,512M,32M", .programs = { "kho_model" },
+	.cmdline = "kho=on kho_scratch=160M,512M,32M", .programs = { "kho_model" },
 	.steps = "boot@debug\nkexec@debug\n",
 };
 

@@ -69,7 +69,7 @@ KHO_SCENARIO(debug) = {
 	.nr_nodes = 2, .node = { { 1536, 1 }, { 512, 1 } }, .step_seconds = 240,
 	.flags = KHO_SC_MODULE | KHO_SC_ON_DEMAND,
 	/* see conformance.debug */
-	.cmdline = "kho=on kho_scratch=64M,512M,32M kho_payload=grow " RESERVE,
+	.cmdline = "kho=on kho_scratch=160M,512M,32M kho_payload=grow " RESERVE,
 	.programs = { "kho_payload", "kho_chain" },
 	.steps = "boot@debug\nkexec@debug\nkexec@debug\n",
 };
