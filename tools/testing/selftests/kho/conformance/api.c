@@ -297,18 +297,8 @@ KHO_TEST_WHERE(r13, nothing_is_restored_twice, no_handover())
 /* pages that the kernel has counted as vmalloc()'s */
 static long nr_vmalloc(void)
 {
-	const char *line;
-	struct kho_blob b;
-	long nr = -1;
-
 	kho_write("/proc/sys/vm/stat_refresh", "1");
-	if (kho_read_file("/proc/vmstat", &b))
-		return -1;
-	line = strstr(b.data, "\nnr_vmalloc ");
-	if (line)
-		nr = strtol(line + strlen("\nnr_vmalloc "), NULL, 10);
-	kho_blob_free(&b);
-	return nr;
+	return kho_vmstat("nr_vmalloc");
 }
 
 /*

@@ -93,7 +93,7 @@ int kho_meminfo(const char *key, u64 *kib);
 s64 kho_lines_sum(const char *text, const char *word);
 long kho_free_pages(void);
 u64 kho_largest_block(void);
-long kho_oom_kills(void);
+long kho_vmstat(const char *name);
 int kho_node_free(int nid, long *all, long *cma);
 int kho_phys_map(u64 addr, u64 size, bool write, void **map);
 void kho_phys_unmap(void *map, u64 addr, u64 size);

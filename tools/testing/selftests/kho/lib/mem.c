@@ -488,20 +488,24 @@ u64 kho_largest_block(void)
 }
 
 /**
- * kho_oom_kills() - how many processes this kernel has killed for want of memory
+ * kho_vmstat() - one of this kernel's counts of memory and of what it did with it
+ * @name: as /proc/vmstat has it ("oom_kill"), of any line but the first
  *
- * Return: how many, -ENODATA if it does not count them, or what reading
+ * What CPUs have not yet added up is not in it (/proc/sys/vm/stat_refresh).
+ *
+ * Return: the count, -ENODATA if the kernel has none of that name, or what reading
  * /proc/vmstat failed with
  */
-long kho_oom_kills(void)
+long kho_vmstat(const char *name)
 {
-	static const char key[] = "\noom_kill ";
 	struct kho_blob b;
+	char key[64];
 	const char *at;
 	long n = kho_read_file("/proc/vmstat", &b);
 
 	if (n)
 		return n;
+	snprintf(key, sizeof(key), "\n%s ", name);
 	at = strstr(b.data, key);
 	n = at ? strtol(at + strlen(key), NULL, 10) : -ENODATA;
 	kho_blob_free(&b);

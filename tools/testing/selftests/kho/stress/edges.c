@@ -635,8 +635,8 @@ KHO_TEST_WHERE(r16, memory_that_is_exhausted,
 		eaten += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	}
 	EXPECT_LT(0, eaten);
-	EXPECT_EQ(eaten, kho_oom_kills()) {
-		TH_LOG("%ld were killed, of those who were there for it %d", kho_oom_kills(),
+	EXPECT_EQ(eaten, kho_vmstat("oom_kill")) {
+		TH_LOG("%ld were killed, of those who were there for it %d", kho_vmstat("oom_kill"),
 		       eaten);
 	}
 	printf("# kho: value name=edges.all.killed unit=processes value=%d\n", eaten);
