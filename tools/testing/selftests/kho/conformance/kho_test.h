@@ -152,22 +152,18 @@ static inline void kho_test_klog(struct __test_metadata *_metadata, int fd)
 {
 	struct kho_klog_ear ear = { };
 	char line[1024];
-	int n, bad = 0;
+	int nr_bad = 0;
+	bool bad;
 
 	if (fd < 0)
 		return;
-	while ((n = kho_klog_next(fd, line, sizeof(line))) != 0) {
-		if (n < 0 && n != -EPIPE)
-			break;
-		if (n < 0) {
-			kho_klog_lost(&ear);
-		} else if (kho_klog_bad(&ear, line)) {
+	while (kho_klog_hear(&ear, fd, line, sizeof(line), &bad) > 0) {
+		if (bad)
 			TH_LOG("kernel log: %s", line);
-			bad++;
-		}
+		nr_bad += bad;
 	}
 	close(fd);
-	EXPECT_EQ(0, bad);
+	EXPECT_EQ(0, nr_bad);
 }
 
 #endif /* KHO_TEST_H */

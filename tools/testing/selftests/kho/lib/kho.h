@@ -114,11 +114,11 @@ struct kho_klog_ear {
 
 /* klog.c: the kernel log */
 bool kho_klog_bad(struct kho_klog_ear *ear, const char *line);
-void kho_klog_lost(struct kho_klog_ear *ear);
 bool kho_klog_warns(const char *line, const char *function);
 int kho_klog_ask(const char *function);
 int kho_klog_open(bool from_start);
 int kho_klog_next(int fd, char *line, size_t size);
+int kho_klog_hear(struct kho_klog_ear *ear, int fd, char *line, size_t size, bool *bad);
 int kho_klog_find(const char *text, char *line, size_t size);
 
 /* kexec.c: into the next kernel */

@@ -148,19 +148,6 @@ bool kho_klog_bad(struct kho_klog_ear *ear, const char *line)
 }
 
 /**
- * kho_klog_lost() - lines of the log were overwritten before they were heard
- * @ear: who listens
- *
- * Which warning is asked for is not known until the log says so again: up to there no
- * warning is judged.  Who hears a console has lost none of them.
- */
-void kho_klog_lost(struct kho_klog_ear *ear)
-{
-	*ear->asked = '\0';
-	ear->unsure = true;
-}
-
-/**
  * kho_klog_open() - listen to the kernel log
  * @from_start: from the oldest line that is kept, else from now on
  *
@@ -208,6 +195,29 @@ int kho_klog_next(int fd, char *line, size_t size)
 	msg[strcspn(msg, "\n")] = '\0';
 	snprintf(line, size, "%s", msg);
 	return 1;
+}
+
+/**
+ * kho_klog_hear() - the next line of the kernel log, and whether it tells of a failure
+ * @ear: who listens, from one line to the next
+ * @fd: see kho_klog_next()
+ * @line: see there
+ * @size: see there
+ * @bad: see kho_klog_bad()
+ *
+ * Where lines were lost it is not known which warning is asked for until the log says so
+ * again: up to there no warning is judged.  Who hears a console has lost none of them.
+ *
+ * Return: 1, 0 if there is none yet, or what read failed with
+ */
+int kho_klog_hear(struct kho_klog_ear *ear, int fd, char *line, size_t size, bool *bad)
+{
+	int n;
+
+	while ((n = kho_klog_next(fd, line, size)) == -EPIPE)
+		*ear = (struct kho_klog_ear){ .unsure = true };
+	*bad = n > 0 && kho_klog_bad(ear, line);
+	return n;
 }
 
 /**

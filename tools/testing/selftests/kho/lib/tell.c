@@ -75,16 +75,11 @@ void kho_tell_klog(const struct kho_teller *t)
 {
 	static struct kho_klog_ear ear;
 	char line[2048];
-	int n, tail = 0;
+	int tail = 0;
+	bool bad;
 
-	while ((n = kho_klog_next(t->klog, line, sizeof(line))) != 0) {
-		if (n < 0 && n != -EPIPE)
-			return;
-		if (n < 0) {
-			kho_klog_lost(&ear);
-			continue;
-		}
-		if (kho_klog_bad(&ear, line) && !(t->known && t->known(line)))
+	while (kho_klog_hear(&ear, t->klog, line, sizeof(line), &bad) > 0) {
+		if (bad && !(t->known && t->known(line)))
 			tail = 12;
 		/* what follows a report explains it */
 		if (tail) {

@@ -260,15 +260,12 @@ static void learn_known(const struct options *o)
 {
 	char *path = in_results(o, "known"), line[2048];
 	struct kho_klog_ear ear = { };
-	int fd = kho_klog_open(true), n;
+	int fd = kho_klog_open(true);
 	FILE *f = fopen(path, "we");
+	bool bad;
 
-	while (f && fd >= 0 && (n = kho_klog_next(fd, line, sizeof(line))) != 0) {
-		if (n < 0 && n != -EPIPE)
-			break;
-		if (n < 0) {
-			kho_klog_lost(&ear);
-		} else if (kho_klog_bad(&ear, line)) {
+	while (f && fd >= 0 && kho_klog_hear(&ear, fd, line, sizeof(line), &bad) > 0) {
+		if (bad) {
 			char *plain = plain_line(line);
 
 			fprintf(f, "%s\n", plain);
